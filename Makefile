@@ -1,0 +1,1 @@
+# make run | test | check | bench: see README.md

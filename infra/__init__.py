@@ -1,0 +1,1 @@
+"""The outside world: adapters, task types, command line, wiring."""

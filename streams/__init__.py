@@ -1,0 +1,1 @@
+"""The write side: executor, worker and scheduler handlers, driven by the log."""
