@@ -1,0 +1,1 @@
+"""What the rooms ask of the outside world: small protocols, each with a contract test."""

@@ -1,0 +1,147 @@
+"""The log: append, read, consume. Two adapters: the embedded log and Kafka."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Protocol
+
+from domain.record.envelope import Outgoing, Position, Record
+
+Delivery = Callable[[Position | None, Exception | None], None]
+"""Called once per record sent: its position when it is durable, or the error. May be called from any thread."""
+
+
+class LogWriter(Protocol):
+    """Appends records. Thread-safe. Order is kept per partition."""
+
+    def send(self, record: Outgoing, delivered: Delivery | None = None) -> None:
+        """Queue one record; `delivered` tells when it is durable or failed."""
+        ...
+
+    def append(self, records: Sequence[Outgoing], timeout: float = 30.0) -> list[Position]:
+        """Append and wait until all are durable; raises LogUnavailable. Blocks: not for event loops."""
+        ...
+
+    def partitions(self, topic: str) -> int:
+        """Number of partitions of a logical topic."""
+        ...
+
+    def flush(self, timeout: float = 30.0) -> None:
+        """Wait until everything sent so far is durable."""
+        ...
+
+    def close(self) -> None:
+        """Flush and release."""
+        ...
+
+
+class LogReader(Protocol):
+    """Reads without a consumer group: catch-up, tailing, paging through history. Thread-safe."""
+
+    def partitions(self, topic: str) -> int:
+        """Number of partitions of a logical topic."""
+        ...
+
+    def bounds(self, topic: str, partition: int) -> tuple[int, int]:
+        """First offset kept and the next offset to be written (high watermark)."""
+        ...
+
+    def read(self, topic: str, partition: int, start: int, stop: int) -> Iterator[Record]:
+        """Yield the records with start <= offset < stop, in order; stop must not pass the high watermark."""
+        ...
+
+    def tail(
+        self,
+        topic: str,
+        starts: dict[int, int],
+        deliver: Callable[[list[Record]], None],
+    ) -> Tail:
+        """Call `deliver` with every batch from `starts` (partition -> offset) on, for ever, on a thread of its own.
+
+        An event tells of new records: there is no polling interval on the way.
+        """
+        ...
+
+    def by_key(self, topic: str, key: str, start: int = 0) -> Iterator[Record]:
+        """Yield all records of a key in order from an offset on. May scan its partition."""
+        ...
+
+
+class Tail(Protocol):
+    """A running tail."""
+
+    def close(self) -> None:
+        """Stop delivering; returns when no call is under way."""
+        ...
+
+
+class ConsumerEvents(Protocol):
+    """What a consumer tells its owner; called on the consumer's thread."""
+
+    def assigned(self, partitions: Sequence[tuple[str, int]]) -> None:
+        """These (topic, partition) are now ours: anything remembered of them is stale."""
+        ...
+
+    def revoked(self, partitions: Sequence[tuple[str, int]]) -> None:
+        """These are no longer ours; commits for them are refused from now on."""
+        ...
+
+    def records(self, batch: Sequence[Record]) -> None:
+        """New records, in order per partition."""
+        ...
+
+
+class LogConsumer(Protocol):
+    """A member of a consumer group. Records arrive on the consumer's own thread."""
+
+    def start(self) -> None:
+        """Join the group and begin to deliver."""
+        ...
+
+    def commit(self, topic: str, partition: int, next_offset: int, metadata: str = "") -> None:
+        """Record progress: the next offset wanted after a restart, with at most 4 KiB of metadata. Thread-safe."""
+        ...
+
+    def committed(self, topic: str, partition: int) -> tuple[int | None, str]:
+        """The committed next offset (None: nothing yet) and its metadata."""
+        ...
+
+    def pause(self, topic: str, partition: int) -> None:
+        """Deliver nothing more of a partition until `resume`. Thread-safe."""
+        ...
+
+    def resume(self, topic: str, partition: int) -> None:
+        """Undo `pause`. Thread-safe."""
+        ...
+
+    def close(self) -> None:
+        """Leave the group after the last commits are written."""
+        ...
+
+
+class Log(Protocol):
+    """One engine's log: what `infra.wiring` hands to the components."""
+
+    @property
+    def writer(self) -> LogWriter:
+        """The process-wide writer."""
+        ...
+
+    @property
+    def reader(self) -> LogReader:
+        """The process-wide reader."""
+        ...
+
+    def consumer(
+        self, group: str, topics: Sequence[str], events: ConsumerEvents, member: str = ""
+    ) -> LogConsumer:
+        """Make a consumer of a group; `member` is a stable id (static membership)."""
+        ...
+
+    def ensure_topics(self, topics: Sequence[str]) -> None:
+        """Create missing topics from the catalogue, with partitions and retention from the configuration."""
+        ...
+
+    def close(self) -> None:
+        """Release everything; the log's data stays."""
+        ...

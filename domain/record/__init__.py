@@ -1,0 +1,1 @@
+"""What travels on the log: records, the topic catalogue, codecs."""
