@@ -1,4 +1,4 @@
-"""Ids: derived from what they stand for, so that the same command gives the same ids on any machine."""
+"""Ids: derived from what they stand for, so that the same command gives the same ids anywhere."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def friendly(value: uuid.UUID) -> str:
 
 
 def derived(*parts: object) -> str:
-    """Return the id that stands for these parts, in their order: the same parts give the same id."""
+    """Return the id that stands for these parts in this order; equal parts give equal ids."""
     return friendly(uuid.uuid5(_NAMESPACE, "\x1f".join(map(str, parts))))
 
 

@@ -8,7 +8,7 @@ from typing import Protocol
 from domain.record.envelope import Outgoing, Position, Record
 
 Delivery = Callable[[Position | None, Exception | None], None]
-"""Called once per record sent: its position when it is durable, or the error. May be called from any thread."""
+"""Called once per record sent: its position when durable, or the error. From any thread."""
 
 
 class LogWriter(Protocol):
@@ -19,7 +19,7 @@ class LogWriter(Protocol):
         ...
 
     def append(self, records: Sequence[Outgoing], timeout: float = 30.0) -> list[Position]:
-        """Append and wait until all are durable; raises LogUnavailable. Blocks: not for event loops."""
+        """Append, wait until all are durable, else raise LogUnavailable. Not for event loops."""
         ...
 
     def partitions(self, topic: str) -> int:
@@ -47,7 +47,7 @@ class LogReader(Protocol):
         ...
 
     def read(self, topic: str, partition: int, start: int, stop: int) -> Iterator[Record]:
-        """Yield the records with start <= offset < stop, in order; stop must not pass the high watermark."""
+        """Yield the records with start <= offset < stop, in order; stop is at most the end."""
         ...
 
     def tail(
@@ -56,9 +56,9 @@ class LogReader(Protocol):
         starts: dict[int, int],
         deliver: Callable[[list[Record]], None],
     ) -> Tail:
-        """Call `deliver` with every batch from `starts` (partition -> offset) on, for ever, on a thread of its own.
+        """Call `deliver` with every batch from `starts` (partition -> offset) on, for ever.
 
-        An event tells of new records: there is no polling interval on the way.
+        Runs on a thread of its own. New records wake it: there is no polling interval.
         """
         ...
 
@@ -99,7 +99,7 @@ class LogConsumer(Protocol):
         ...
 
     def commit(self, topic: str, partition: int, next_offset: int, metadata: str = "") -> None:
-        """Record progress: the next offset wanted after a restart, with at most 4 KiB of metadata. Thread-safe."""
+        """Record the next offset wanted after a restart, with up to 4 KiB of metadata. Thread-safe."""
         ...
 
     def committed(self, topic: str, partition: int) -> tuple[int | None, str]:
@@ -139,7 +139,7 @@ class Log(Protocol):
         ...
 
     def ensure_topics(self, topics: Sequence[str]) -> None:
-        """Create missing topics from the catalogue, with partitions and retention from the configuration."""
+        """Create missing topics from the catalogue, as configured."""
         ...
 
     def close(self) -> None:

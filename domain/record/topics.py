@@ -29,9 +29,9 @@ class Topic(msgspec.Struct, frozen=True):
     owner: str
     """The component that may write it (commands: anyone)."""
     partitions: str
-    """Name of the option that gives the number of partitions: `execution`, `task`, `single` or `log`."""
+    """Option that gives the number of partitions: `execution`, `task`, `single` or `log`."""
     retention: str
-    """Name of the option that gives the retention: `archive`, `commands`, `logs`, `short` or `none` (compacted)."""
+    """Option that gives the retention: `archive`, `commands`, `logs`, `short`, `none` (compacted)."""
     cleanup: Cleanup = Cleanup.DELETE
     description: str = ""
 
@@ -55,11 +55,11 @@ CATALOGUE: tuple[Topic, ...] = (
     Topic(EXECUTION_EVENTS, "execution id", "EventRecord", "executor", "execution", "archive",
           description="One record per step: the truth about every execution."),
     Topic(TASK_REQUESTS, "task run id", "TaskRequest", "executor", "task", "commands",
-          description="Work for the default worker group; other groups have task.requests.<group>."),
-    Topic(FLOWS, "tenant/namespace/flow/revision/writer", "FlowRevision", "webserver", "single", "none",
-          Cleanup.COMPACT, "Every revision of every flow, with its source."),
-    Topic(TRIGGER_COMMANDS, "tenant/namespace/flow/trigger", "TriggerCommand", "anyone", "execution",
-          "commands", description="What someone wants of a trigger."),
+          description="Work for the default group; other groups have task.requests.<group>."),
+    Topic(FLOWS, "tenant/namespace/flow/revision/writer", "FlowRevision", "webserver", "single",
+          "none", Cleanup.COMPACT, "Every revision of every flow, with its source."),
+    Topic(TRIGGER_COMMANDS, "tenant/namespace/flow/trigger", "TriggerCommand", "anyone",
+          "execution", "commands", description="What someone wants of a trigger."),
     Topic(TRIGGER_EVENTS, "tenant/namespace/flow/trigger", "TriggerEventRecord", "scheduler",
           "execution", "archive", description="One record per step of a trigger."),
     Topic(FLOW_SLOTS, "tenant/namespace/flow", "SlotCommand", "executor", "execution", "commands",
