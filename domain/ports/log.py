@@ -99,7 +99,7 @@ class LogConsumer(Protocol):
         ...
 
     def commit(self, topic: str, partition: int, next_offset: int, metadata: str = "") -> None:
-        """Record the next offset wanted after a restart, with up to 4 KiB of metadata. Thread-safe."""
+        """Record the next offset wanted after a restart, and up to 4 KiB of metadata."""
         ...
 
     def committed(self, topic: str, partition: int) -> tuple[int | None, str]:

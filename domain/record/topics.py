@@ -31,7 +31,7 @@ class Topic(msgspec.Struct, frozen=True):
     partitions: str
     """Option that gives the number of partitions: `execution`, `task`, `single` or `log`."""
     retention: str
-    """Option that gives the retention: `archive`, `commands`, `logs`, `short`, `none` (compacted)."""
+    """Option that gives the retention: `archive`, `commands`, `logs`, `short`, `none`."""
     cleanup: Cleanup = Cleanup.DELETE
     description: str = ""
 

@@ -1,0 +1,1 @@
+"""The heart: the execution state machine. Start reading at `machine.py`."""

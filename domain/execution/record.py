@@ -1,0 +1,32 @@
+"""The one record that a step writes to `execution.events`."""
+
+from __future__ import annotations
+
+import msgspec
+
+from domain.execution.events import ExecutionEvent
+
+SCHEMA_VERSION = 1
+
+
+class EventRecord(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """A step: what one command did to one execution. Atomic, because it is one record."""
+
+    execution_id: str
+    sequence: int
+    """Sequence number of the first event; the events of a stream count 1, 2, 3, ... without a gap."""
+    command_id: str
+    command_offset: int
+    """Offset of the command on its partition of `execution.commands`, which is this record's partition."""
+    timestamp_ms: int
+    """The command record's timestamp: the step's only notion of now."""
+    events: list[ExecutionEvent]
+    """In order; never empty. A refusal is an event too."""
+    writer: str = ""
+    """The executor that stepped."""
+    version: int = SCHEMA_VERSION
+
+    @property
+    def last_sequence(self) -> int:
+        """Sequence number of the last event."""
+        return self.sequence + len(self.events) - 1

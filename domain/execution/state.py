@@ -1,0 +1,156 @@
+"""What an execution is at one point of its stream: the fold of its events.
+
+An `Execution` belongs to exactly one fold, which changes it in place through `evolve` and nothing
+else: a copy per event would make a step's cost grow with the execution.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
+
+import msgspec
+
+from domain.execution.lifecycle import StateType
+
+
+class Moment(msgspec.Struct, frozen=True):
+    """One entry of a history."""
+
+    state: StateType
+    date: datetime
+
+
+class State(msgspec.Struct):
+    """Where something stands and how it came there."""
+
+    current: StateType
+    histories: list[Moment]
+
+    @classmethod
+    def begin(cls, state: StateType, date: datetime) -> State:
+        """Return a state whose history has this one entry."""
+        return cls(state, [Moment(state, date)])
+
+    def move(self, state: StateType, date: datetime) -> None:
+        """Go to a state; going where one is already changes nothing."""
+        if state is not self.current:
+            self.current = state
+            self.histories.append(Moment(state, date))
+
+    @property
+    def start_date(self) -> datetime:
+        """Instant of the first entry."""
+        return self.histories[0].date
+
+    @property
+    def end_date(self) -> datetime | None:
+        """Instant of the last entry when ended or paused, else None."""
+        if self.current.is_terminal or self.current is StateType.PAUSED:
+            return self.histories[-1].date
+        return None
+
+    @property
+    def duration(self) -> timedelta | None:
+        """Time from the first to the last entry; None while there is one only."""
+        if len(self.histories) < 2:
+            return None
+        return self.histories[-1].date - self.histories[0].date
+
+
+class Label(msgspec.Struct, frozen=True):
+    """A label of a flow or an execution."""
+
+    key: str
+    value: str
+
+
+class Breakpoint(msgspec.Struct, frozen=True):
+    """A task (and value) before which an execution is held."""
+
+    id: str
+    value: str | None = None
+
+
+class ExecutionTrigger(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What started an execution."""
+
+    id: str
+    type: str
+    variables: dict[str, Any] = {}
+
+
+class Attempt(msgspec.Struct, omit_defaults=True):
+    """One run of a task run."""
+
+    state: State
+    worker_id: str | None = None
+
+
+class TaskRun(msgspec.Struct, omit_defaults=True):
+    """One task of one execution, at one value and iteration."""
+
+    id: str
+    task_id: str
+    state: State
+    parent_id: str | None = None
+    value: str | None = None
+    """The loop's value as text."""
+    iteration: int | None = None
+    attempts: list[Attempt] = []
+    outputs: dict[str, Any] | None = None
+    outputs_uri: str | None = None
+    """Set instead of `outputs` when too large for the log: a JSON file in internal storage."""
+    items: str | None = None
+    dynamic: bool = False
+    force_execution: bool = False
+
+
+class Metadata(msgspec.Struct, omit_defaults=True):
+    """Lineage of an execution."""
+
+    attempt_number: int
+    original_created_date: datetime
+
+
+class Timer(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A moment at which the execution wants to be woken by `FireTimer`."""
+
+    id: str
+    due: datetime
+    purpose: str
+    """What for: `retry`, `pause`, `timeout`, `schedule`, `interval`, `sla`."""
+    task_run_id: str | None = None
+
+
+class Execution(msgspec.Struct, omit_defaults=True):
+    """The state of one execution."""
+
+    id: str
+    tenant: str
+    namespace: str
+    flow_id: str
+    flow_revision: int
+    state: State
+    metadata: Metadata
+    original_id: str
+    sequence: int = 0
+    """Sequence number of the last event folded in; 0 before the first."""
+    labels: list[Label] = []
+    inputs: dict[str, Any] = {}
+    outputs: dict[str, Any] | None = None
+    variables: dict[str, Any] = {}
+    task_runs: dict[str, TaskRun] = {}
+    """By id, in order of creation."""
+    trigger: ExecutionTrigger | None = None
+    parent_id: str | None = None
+    schedule_date: datetime | None = None
+    kind: str | None = None
+    breakpoints: list[Breakpoint] = []
+    timers: dict[str, Timer] = {}
+    """Live timers by id."""
+    command_ids: list[str] = []
+    """Ids of people's commands applied, the last 256: a second delivery is dropped."""
+    deleted: bool = False
+    error: str | None = None
+    """Why the execution failed outside any task, in words."""
