@@ -1,0 +1,75 @@
+"""How the API speaks to the write side and sees its own writes."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Protocol
+
+import msgspec
+
+from domain.execution.commands import ExecutionCommand
+from domain.execution.state import Execution
+from domain.record.envelope import Position
+from domain.record.values import FlowRevision
+
+
+class Outcome(msgspec.Struct, frozen=True):
+    """What became of a command."""
+
+    accepted: bool
+    code: str = ""
+    """Rejection code when refused."""
+    message: str = ""
+    """Rejection text when refused."""
+    execution: Execution | None = None
+    """The execution after the step, where the window has it. Read only: it is not a copy."""
+
+
+class CommandGateway(Protocol):
+    """Sends commands to executions."""
+
+    async def send(self, command: ExecutionCommand) -> Position:
+        """Append a command; returns when it is durable. Raises LogUnavailable."""
+        ...
+
+    async def submit(self, command: ExecutionCommand, timeout: float = 10.0) -> Outcome:
+        """Append a command and wait until its step is recorded and seen by our own window.
+
+        Raises:
+            LogUnavailable: not durable, or no executor answered in time.
+        """
+        ...
+
+
+class ExecutionWindow(Protocol):
+    """Recent executions, folded from the log's tail in this process; bounded."""
+
+    def get(self, execution_id: str) -> Execution | None:
+        """The execution as of the last record seen; None when it is not in the window."""
+        ...
+
+    def follow(self, execution_id: str) -> AsyncIterator[Execution]:
+        """Yield the execution now and after every later step, until the consumer stops.
+
+        The same object is yielded each time: read it before awaiting again.
+        """
+        ...
+
+    async def ended(self, execution_id: str, timeout: float) -> Execution | None:
+        """Wait until the execution has ended (afterExecution included); None when time is up."""
+        ...
+
+
+class FlowWriter(Protocol):
+    """Writes revisions of flows. Two writers of one flow cannot take the same number."""
+
+    async def save(self, tenant: str, namespace: str, flow_id: str, source: str) -> FlowRevision:
+        """Store a checked source as the next revision, or return the latest if equal.
+
+        Returns when the flow is in force in this process.
+        """
+        ...
+
+    async def delete(self, tenant: str, namespace: str, flow_id: str) -> FlowRevision:
+        """Write the deletion as a revision of its own. Raises NotFound."""
+        ...
