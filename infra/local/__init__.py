@@ -1,0 +1,1 @@
+"""Real servers and components as child processes of ours, for development, tests and benchmarks."""
