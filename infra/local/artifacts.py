@@ -23,7 +23,7 @@ from infra.local.errors import LocalServerError
 from infra.local.java import maven
 
 POM = Path(__file__).with_name("servers.pom.xml")
-LAYOUT = 2
+LAYOUT = 4
 """Raised when the folders below are laid out in another way."""
 ATTEMPTS = 3
 """How often Maven is run before a failure counts: it goes on where a broken download left off."""
@@ -48,6 +48,9 @@ MODULES = (
         permissions=(
             'java.net.SocketPermission "*", "accept,connect,resolve"',
             'java.lang.RuntimePermission "accessDeclaredMembers"',
+            # without these two netty can't report the end of its threads, and the server never stops
+            'java.lang.RuntimePermission "getClassLoader"',
+            'java.lang.RuntimePermission "setContextClassLoader"',
             'java.lang.reflect.ReflectPermission "suppressAccessChecks"',
             'java.net.NetPermission "getNetworkInformation"',
             'java.util.PropertyPermission "*", "read,write"',

@@ -23,6 +23,19 @@ UNPRIVILEGED = "nobody"
 """Whom root's server becomes: OpenSearch refuses to run as root."""
 SYSTEM_FOLDER = Path("/var/lib/tidewheel")
 """Where that server's data goes when it can't reach the folder asked for."""
+SERVER_OPTIONS = (
+    "-Djava.security.manager=allow",
+    "-Dopensearch.distribution.type=tar",
+    "-Dfile.encoding=UTF-8",
+    # the server ends its logging itself, last; otherwise its network threads die while they stop
+    "-Dlog4j.shutdownHookEnabled=false",
+    "-Dlog4j2.disable.jmx=true",
+    # what the security manager would refuse
+    "-Dio.netty.noUnsafe=true",
+    "-Dio.netty.noKeySetOptimization=true",
+    "-Djna.nosys=true",
+)
+"""What the server's own start script gives the virtual machine, less what does not matter here."""
 
 LOGGING = """\
 status = error
@@ -79,11 +92,10 @@ class OpenSearchServer(Server):
         command = [
             java(),
             *java_options,
-            "-Djava.security.manager=allow",
+            *SERVER_OPTIONS,
             f"-Djava.io.tmpdir={home / 'tmp'}",
             f"-Dopensearch.path.home={jars.opensearch_home}",
             f"-Dopensearch.path.conf={home / 'config'}",
-            "-Dopensearch.distribution.type=tar",
             "-cp",
             jars.opensearch_classpath,
             "org.opensearch.bootstrap.OpenSearch",
