@@ -1,0 +1,275 @@
+"""The flows in force: a fold of the topic `flows`, and the writer of new revisions."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections import OrderedDict
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from threading import Condition, RLock
+
+import msgspec
+from domain.flow.model import Flow
+from domain.flow.reader import parse_flow
+from domain.plugin import TaskCatalogue
+
+from domain.errors import LogUnavailable, NotFound, UnreadableRecord
+from domain.ids import flow_key
+from domain.ports.log import Log, Tail
+from domain.record.codec import Codec, encode
+from domain.record.envelope import Outgoing, Position, Record
+from domain.record.topics import FLOWS, partition_of
+from domain.record.values import FlowRevision
+
+_CODEC: Codec[FlowRevision] = Codec(FlowRevision)
+_SEEN_TIMEOUT = 30.0
+_SAVE_ATTEMPTS = 20
+
+Listener = Callable[[FlowRevision], None]
+"""Called for every revision that took its number, in log order, on the tail's thread."""
+
+
+class _History:
+    """The revisions of one flow: the latest whole, the others by their place in the log."""
+
+    __slots__ = ("latest", "places")
+
+    def __init__(self) -> None:
+        self.places: dict[int, Position] = {}
+        self.latest: FlowRevision | None = None
+
+
+class FlowStore:
+    """Flows port over the log: old sources stay in the log, parsed flows are a bounded cache."""
+
+    def __init__(self, log: Log, catalogue: TaskCatalogue, *, parsed: int = 2_000) -> None:
+        self._log = log
+        self.catalogue = catalogue
+        self._parsed_limit = parsed
+        self._histories: dict[str, _History] = {}
+        self._parsed: OrderedDict[tuple[str, int], Flow | None] = OrderedDict()
+        self._next: dict[int, int] = {}
+        self._lock = RLock()
+        self._moved = Condition(self._lock)
+        self._listeners: list[Listener] = []
+        self._tail: Tail | None = None
+
+    def start(self) -> None:
+        """Fold what is there, then follow. Returns when everything written so far is in force."""
+        partitions = self._log.reader.partitions(FLOWS)
+        starts = {
+            partition: self._log.reader.bounds(FLOWS, partition)[0]
+            for partition in range(partitions)
+        }
+        self._next = dict(starts)
+        self._tail = self._log.reader.tail(FLOWS, starts, self._deliver)
+        self.catch_up()
+
+    def close(self) -> None:
+        """Stop following."""
+        if self._tail is not None:
+            self._tail.close()
+
+    def listen(self, listener: Listener) -> None:
+        """Tell a listener of every revision from now on, after replaying the latest of each flow."""
+        with self._lock:
+            for history in self._histories.values():
+                if history.latest is not None:
+                    listener(history.latest)
+            self._listeners.append(listener)
+
+    def catch_up(self, timeout: float = _SEEN_TIMEOUT) -> None:
+        """Wait until everything that is durable now has been folded; raises LogUnavailable."""
+        for partition in list(self._next):
+            self.wait_for(partition, self._log.reader.bounds(FLOWS, partition)[1], timeout)
+
+    def wait_for(self, partition: int, next_offset: int, timeout: float = _SEEN_TIMEOUT) -> None:
+        """Wait until the fold has passed an offset; raises LogUnavailable."""
+        with self._moved:
+            if not self._moved.wait_for(lambda: self._next[partition] >= next_offset, timeout):
+                raise LogUnavailable(f"flows/{partition} was not read up to {next_offset} in time")
+
+    def get(
+        self, tenant: str, namespace: str, flow_id: str, revision: int | None = None
+    ) -> Flow | None:
+        """The parsed flow, by default the latest; None when missing, deleted or unreadable."""
+        key = flow_key(tenant, namespace, flow_id)
+        with self._lock:
+            history = self._histories.get(key)
+            if history is None or history.latest is None:
+                return None
+            if revision is None:
+                if history.latest.deleted:
+                    return None
+                revision = history.latest.revision
+            cached = self._parsed.get((key, revision))
+            if cached is not None:
+                self._parsed.move_to_end((key, revision))
+                return cached
+        stored = self.revision(tenant, namespace, flow_id, revision)
+        if stored is None:
+            return None
+        flow = parse_flow(
+            stored.source, tenant_id=tenant, revision=revision, catalogue=self.catalogue
+        ).flow
+        with self._lock:
+            self._parsed[(key, revision)] = flow
+            while len(self._parsed) > self._parsed_limit:
+                self._parsed.popitem(last=False)
+        return flow
+
+    def require(
+        self, tenant: str, namespace: str, flow_id: str, revision: int | None = None
+    ) -> Flow | None:
+        """As `get`, but looks at the end of the log before it says None."""
+        flow = self.get(tenant, namespace, flow_id, revision)
+        if flow is None:
+            self.catch_up()
+            flow = self.get(tenant, namespace, flow_id, revision)
+        return flow
+
+    def revision(
+        self, tenant: str, namespace: str, flow_id: str, revision: int | None = None
+    ) -> FlowRevision | None:
+        """The stored revision, deleted ones included."""
+        with self._lock:
+            history = self._histories.get(flow_key(tenant, namespace, flow_id))
+            if history is None:
+                return None
+            latest = history.latest
+            if latest is not None and revision in {None, latest.revision}:
+                return latest
+            place = None if revision is None else history.places.get(revision)
+        return None if place is None else self._read(place)
+
+    def revisions(self, tenant: str, namespace: str, flow_id: str) -> list[FlowRevision]:
+        """All revisions, oldest first."""
+        with self._lock:
+            history = self._histories.get(flow_key(tenant, namespace, flow_id))
+            places = [] if history is None else [history.places[n] for n in sorted(history.places)]
+        return [found for place in places if (found := self._read(place)) is not None]
+
+    def latest(self, tenant: str | None = None) -> Iterator[FlowRevision]:
+        """The latest revision of every flow that is not deleted."""
+        with self._lock:
+            revisions = [history.latest for history in self._histories.values()]
+        for revision in revisions:
+            if revision is not None and not revision.deleted and tenant in {None, revision.tenant}:
+                yield revision
+
+    def _read(self, place: Position) -> FlowRevision | None:
+        for record in self._log.reader.read(FLOWS, place.partition, place.offset, place.offset + 1):
+            return _CODEC.decode(record)
+        return None
+
+    def _deliver(self, batch: list[Record]) -> None:
+        with self._moved:
+            for record in batch:
+                self._fold(record)
+                self._next[record.partition] = record.offset + 1
+            self._moved.notify_all()
+
+    def _fold(self, record: Record) -> None:
+        if record.value is None:
+            return
+        try:
+            revision = _CODEC.decode(record)
+        except UnreadableRecord:
+            return  # the indexer puts it into the dead letter; a flow nobody can read is not in force
+        key = flow_key(revision.tenant, revision.namespace, revision.id)
+        history = self._histories.setdefault(key, _History())
+        if revision.revision in history.places:
+            return  # another writer took the number first
+        history.places[revision.revision] = record.position
+        if history.latest is None or revision.revision > history.latest.revision:
+            history.latest = revision
+        for listener in self._listeners:
+            listener(revision)
+
+
+class LogFlowWriter:
+    """FlowWriter port: the first in log order takes a number, the loser tries the next one."""
+
+    def __init__(self, log: Log, store: FlowStore) -> None:
+        self._log = log
+        self._store = store
+
+    async def save(self, tenant: str, namespace: str, flow_id: str, source: str) -> FlowRevision:
+        """Store a checked source as the next revision, or return the latest if equal."""
+        return await asyncio.to_thread(self._save, tenant, namespace, flow_id, source)
+
+    async def delete(self, tenant: str, namespace: str, flow_id: str) -> FlowRevision:
+        """Write the deletion as a revision of its own. Raises NotFound."""
+        return await asyncio.to_thread(self._delete, tenant, namespace, flow_id)
+
+    def _save(self, tenant: str, namespace: str, flow_id: str, source: str) -> FlowRevision:
+        disabled = False
+        flow = parse_flow(
+            source,
+            tenant_id=tenant,
+            revision=None,
+            catalogue=self._store._catalogue,  # noqa: SLF001 - one module
+        ).flow
+        if flow is not None:
+            disabled = flow.disabled
+
+        def next_revision(latest: FlowRevision | None) -> FlowRevision | None:
+            if latest is not None and not latest.deleted and latest.source == source:
+                return None
+            return FlowRevision(
+                tenant=tenant,
+                namespace=namespace,
+                id=flow_id,
+                revision=1 if latest is None else latest.revision + 1,
+                source=source,
+                updated=datetime.now(UTC),
+                writer=uuid.uuid4().hex,
+                disabled=disabled,
+            )
+
+        return self._write(tenant, namespace, flow_id, next_revision)
+
+    def _delete(self, tenant: str, namespace: str, flow_id: str) -> FlowRevision:
+        def next_revision(latest: FlowRevision | None) -> FlowRevision | None:
+            if latest is None or latest.deleted:
+                raise NotFound(f"flow {namespace}.{flow_id} does not exist")
+            return msgspec.structs.replace(
+                latest,
+                revision=latest.revision + 1,
+                deleted=True,
+                updated=datetime.now(UTC),
+                writer=uuid.uuid4().hex,
+            )
+
+        return self._write(tenant, namespace, flow_id, next_revision)
+
+    def _write(
+        self,
+        tenant: str,
+        namespace: str,
+        flow_id: str,
+        next_revision: Callable[[FlowRevision | None], FlowRevision | None],
+    ) -> FlowRevision:
+        key = flow_key(tenant, namespace, flow_id)
+        for _ in range(_SAVE_ATTEMPTS):
+            latest = self._store.revision(tenant, namespace, flow_id)
+            wanted = next_revision(latest)
+            if wanted is None:
+                assert latest is not None
+                return latest
+            record_key = f"{key}/{wanted.revision}/{wanted.writer}"
+            # by the flow, not by the record's key: one order for all writers of a flow
+            partition = partition_of(key, self._log.writer.partitions(FLOWS))
+            [position] = self._log.writer.append(
+                [Outgoing(FLOWS, record_key, encode(wanted), partition=partition)]
+            )
+            self._store.wait_for(position.partition, position.offset + 1)
+            stored = self._store.revision(tenant, namespace, flow_id, wanted.revision)
+            if stored is not None and stored.writer == wanted.writer:
+                return stored
+            # the loser takes its record back, or compaction would keep it for ever
+            self._log.writer.append(
+                [Outgoing(FLOWS, record_key, None, partition=position.partition)]
+            )
+        raise LogUnavailable(f"flow {key} is being written by too many at once")

@@ -1,0 +1,29 @@
+"""Options of the write side."""
+
+from __future__ import annotations
+
+import msgspec
+
+
+class ExecutorOptions(msgspec.Struct, frozen=True):
+    """Options of the executor."""
+
+    id: str = ""
+    """Name of this executor: member of its group, writer of its records. Default: host name."""
+    ended_in_memory: int = 500
+    """Ended executions kept in memory per partition before they are spilled to the snapshot."""
+    snapshot_every: int = 5_000
+    """Event records between two snapshots of a partition."""
+    commit_interval_seconds: float = 0.25
+    """Time between two commits of command offsets: what is stepped again after a crash."""
+    command_limit_bytes: int = 1_000_000
+    """Largest record written, in bytes."""
+
+
+class SchedulerOptions(msgspec.Struct, frozen=True):
+    """Options of the scheduler."""
+
+    id: str = ""
+    """Name of this scheduler. Default: host name."""
+    time_zone: str = "UTC"
+    """Zone of schedules that name none."""
