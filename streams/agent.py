@@ -9,8 +9,8 @@ process instead.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Sequence
-from typing import Any, Protocol, cast
+from collections.abc import Callable, Iterable
+from typing import Any, cast
 
 import faust
 import msgspec
@@ -18,25 +18,7 @@ from faust.streams import Stream
 from faust.types import TP, EventT, StreamT
 
 from domain.record.envelope import Record
-
-
-class CommandHandler(Protocol):
-    """What an engine drives: one partition's commands, in order, on one thread."""
-
-    topic: str
-    """Logical topic of the commands."""
-
-    def assigned(self, partitions: Sequence[int]) -> None:
-        """These partitions are ours now; what was known of them may be old."""
-        ...
-
-    def revoked(self, partitions: Sequence[int]) -> None:
-        """These are no longer ours."""
-        ...
-
-    def process(self, record: Record, done: Callable[[], None]) -> None:
-        """Step one command; `done` is called, on any thread, when all it caused is durable."""
-        ...
+from streams.handler import CommandHandler
 
 
 class AgentOptions(msgspec.Struct, frozen=True):
@@ -85,14 +67,15 @@ def build_app(name: str, options: AgentOptions, handlers: Iterable[CommandHandle
         app.agent(topic, name=handler.topic)(_agent(handler))
     by_topic = {options.prefix + handler.topic: handler for handler in handlers}
 
-    async def assigned(_: object, *arguments: Any, signal: Any = None, **__: Any) -> None:
+    async def assigned(_: object, *arguments: Any, **__: Any) -> None:
         _tell(by_topic, arguments[0], "assigned")
 
-    async def revoked(_: object, *arguments: Any, signal: Any = None, **__: Any) -> None:
+    async def revoked(_: object, *arguments: Any, **__: Any) -> None:
         _tell(by_topic, arguments[0], "revoked")
 
-    app.on_partitions_assigned.connect(assigned, weak=False)
-    app.on_partitions_revoked.connect(revoked, weak=False)
+    # the signal's declared callback type has no way to spell its own keywords
+    cast("Any", app.on_partitions_assigned).connect(assigned, weak=False)
+    cast("Any", app.on_partitions_revoked).connect(revoked, weak=False)
     return app
 
 
