@@ -1,0 +1,327 @@
+"""The read store: what the read models ask of SQLite and OpenSearch alike."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from enum import Enum
+from importlib import resources
+from typing import Any, Protocol
+
+import msgspec
+
+from domain.errors import TidewheelError
+
+
+class StoreUnavailable(TidewheelError):
+    """The store cannot be reached or does not answer; asking again later may help."""
+
+    code = "STORE001"
+
+
+class ReadModel:
+    """One kind of document: its name, its strict mapping and how it is looked up.
+
+    The mapping file is OpenSearch's; the SQLite adapter derives its columns from the same file.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        document: type[msgspec.Struct],
+        *,
+        lookups: Sequence[tuple[str, ...]],
+        sequenced: bool = True,
+    ) -> None:
+        """Describe a read model.
+
+        Args:
+            name: folder below `projections`, and stem of the index's name.
+            document: the Struct that is stored; its members are the mapping's properties.
+            lookups: field combinations that SQLite indexes, after `tenant` where that is first.
+            sequenced: whether versions rise by sequence number (else by log offset).
+        """
+        self.name = name
+        self.document = document
+        self.lookups = tuple(lookups)
+        self.sequenced = sequenced
+        file = resources.files("projections").joinpath(name, "mapping.json")
+        self.mapping: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+        self.fields: dict[str, str] = {
+            field: definition.get("type", "object")
+            for field, definition in self.mapping["properties"].items()
+        }
+        self.decoder: msgspec.json.Decoder[Any] = msgspec.json.Decoder(document)
+
+    def __repr__(self) -> str:
+        return f"ReadModel({self.name})"
+
+    def searchable(self, field: str) -> bool:
+        """Whether a field is indexed as a value (not free text, not opaque)."""
+        return self.fields.get(field, "object") not in {"object", "text"}
+
+
+# -- conditions -------------------------------------------------------------------------------
+
+
+class Is(msgspec.Struct, frozen=True):
+    """The field has one of these values; no value at all matches nothing."""
+
+    field: str
+    values: tuple[Any, ...]
+
+
+class Exists(msgspec.Struct, frozen=True):
+    """The field has a value."""
+
+    field: str
+
+
+class Between(msgspec.Struct, frozen=True):
+    """The field lies between bounds; None is no bound."""
+
+    field: str
+    above: Any = None
+    at_least: Any = None
+    below: Any = None
+    at_most: Any = None
+
+
+class StartsWith(msgspec.Struct, frozen=True):
+    """The field begins with a text, letter case counts."""
+
+    field: str
+    text: str
+
+
+class EndsWith(msgspec.Struct, frozen=True):
+    """The field ends with a text, letter case counts."""
+
+    field: str
+    text: str
+
+
+class Contains(msgspec.Struct, frozen=True):
+    """The field holds a text somewhere, letter case counts."""
+
+    field: str
+    text: str
+    after: str = ""
+    """The value must begin with this, and hold `text` behind it (labels: key and separator)."""
+
+
+class Matches(msgspec.Struct, frozen=True):
+    """A regular expression (`projections.regex`) is found in the field."""
+
+    field: str
+    pattern: str
+
+
+class Words(msgspec.Struct, frozen=True):
+    """Every word is the beginning of some word of the document's text."""
+
+    words: tuple[str, ...]
+
+
+class Not(msgspec.Struct, frozen=True):
+    """The condition does not hold; a missing value counts as not holding."""
+
+    condition: Condition
+
+
+class Every(msgspec.Struct, frozen=True):
+    """All conditions hold; of none: everything."""
+
+    conditions: tuple[Condition, ...] = ()
+
+
+class Some(msgspec.Struct, frozen=True):
+    """At least one condition holds; of none: nothing."""
+
+    conditions: tuple[Condition, ...]
+
+
+Condition = (
+    Is | Exists | Between | StartsWith | EndsWith | Contains | Matches | Words | Not | Every | Some
+)
+
+EVERYTHING = Every()
+
+
+# -- reading ----------------------------------------------------------------------------------
+
+
+class Order(msgspec.Struct, frozen=True):
+    """One sort column; documents without a value come last."""
+
+    field: str
+    descending: bool = False
+
+
+class Hits(msgspec.Struct, frozen=True):
+    """Documents as decoded Structs of the read model, and the number of all hits."""
+
+    documents: list[Any]
+    total: int
+
+
+class Interval(Enum):
+    """Width of a date bucket, aligned to the UTC calendar; weeks begin on Monday."""
+
+    MINUTE = "minute"
+    HOUR = "hour"
+    DAY = "day"
+    WEEK = "week"
+    MONTH = "month"
+
+
+class Key(msgspec.Struct, frozen=True):
+    """One grouping column."""
+
+    name: str
+    field: str
+    interval: Interval | None = None
+    """Of date fields: group by the beginning (UTC) of this interval."""
+    prefix: str = ""
+    """Of a field with many values (labels): only values that begin so, with that part cut off."""
+
+
+class MeasureKind(Enum):
+    """What is computed over the documents of a group."""
+
+    COUNT = "COUNT"
+    SUM = "SUM"
+    AVG = "AVG"
+    MIN = "MIN"
+    MAX = "MAX"
+
+
+class Measure(msgspec.Struct, frozen=True):
+    """One computed column."""
+
+    name: str
+    kind: MeasureKind
+    field: str | None = None
+    """None with COUNT: documents; with COUNT and a field: documents that have it."""
+
+
+class Grouping(msgspec.Struct, frozen=True):
+    """Terms and date histograms nested in the order of the keys; without keys one row over all."""
+
+    keys: tuple[Key, ...]
+    measures: tuple[Measure, ...]
+    limit: int = 10_000
+    """At most so many terms per key, the most frequent first."""
+
+
+# -- writing ----------------------------------------------------------------------------------
+
+
+class Upsert(msgspec.Struct, frozen=True):
+    """Write a document unless the stored one has the same or a higher version."""
+
+    model: ReadModel
+    id: str
+    version: int
+    document: msgspec.Struct
+
+
+class Delete(msgspec.Struct, frozen=True):
+    """Delete a document unless the stored one has a higher version."""
+
+    model: ReadModel
+    id: str
+    version: int
+
+
+class DeleteWhere(msgspec.Struct, frozen=True):
+    """Delete every document for which the condition holds."""
+
+    model: ReadModel
+    condition: Condition
+
+
+Write = Upsert | Delete | DeleteWhere
+
+
+class Failure(msgspec.Struct, frozen=True):
+    """A write that the store refused for good: writing it again would be refused again."""
+
+    write: Write
+    reason: str
+
+
+class ReadStore(Protocol):
+    """One engine's read models. Thread-safe; calls block, so event loops call it on a thread."""
+
+    def search(
+        self,
+        model: ReadModel,
+        condition: Condition,
+        orders: Sequence[Order] = (),
+        *,
+        start: int = 0,
+        size: int = 10,
+        distinct: str | None = None,
+    ) -> Hits:
+        """The documents of a page, near-real-time.
+
+        `distinct`: only the first document, by the orders, of each value of this field; the total
+        then counts values. Raises StoreUnavailable.
+        """
+        ...
+
+    def get(self, model: ReadModel, document_id: str) -> Any | None:
+        """The document as last written, refreshed or not; None when there is none."""
+        ...
+
+    def count(self, model: ReadModel, condition: Condition) -> int:
+        """How many documents a condition holds for."""
+        ...
+
+    def aggregate(
+        self, model: ReadModel, condition: Condition, grouping: Grouping
+    ) -> list[dict[str, Any]]:
+        """One row per group: key names (a date as an aware datetime) and measure names.
+
+        Documents without a value of a key are left out. Rows are in no fixed order.
+        """
+        ...
+
+    def scan(
+        self, model: ReadModel, condition: Condition, orders: Sequence[Order] = ()
+    ) -> Iterator[Any]:
+        """Every document for which the condition holds, as of one moment, in any number."""
+        ...
+
+    def bulk(self, writes: Sequence[Write]) -> list[Failure]:
+        """Write all in order, durably; a stale version is dropped and is no failure.
+
+        Raises:
+            StoreUnavailable: nothing or a part was written; all may be written again.
+        """
+        ...
+
+    def refresh(self) -> None:
+        """Make everything written so far visible to searches."""
+        ...
+
+    def close(self) -> None:
+        """Release."""
+        ...
+
+
+class Generations(Protocol):
+    """How a store rebuilds a read model beside the live one."""
+
+    def begin(self, models: Sequence[ReadModel]) -> ReadStore:
+        """Make empty generations of these models; writes of the returned store go there."""
+        ...
+
+    def switch(self, models: Sequence[ReadModel]) -> None:
+        """Make the new generations the live ones at once, and drop the old ones."""
+        ...
+
+    def discard(self, models: Sequence[ReadModel]) -> None:
+        """Drop the new generations."""
+        ...
