@@ -1,4 +1,4 @@
-"""The clock of the executor: a heap of due moments, and a thread that sleeps until the next."""
+"""The clock of the handlers: a heap of due moments, and a thread that sleeps until the next."""
 
 from __future__ import annotations
 

@@ -1,0 +1,279 @@
+"""Event sourcing on a partitioned log, for any aggregate: catch up, step, append, acknowledge.
+
+A command's step is one record on the event topic, on the partition with the command's number.
+State is the fold of that topic, so after an assignment it is caught up from there before the first
+step. A command that comes again and is recorded already only has its effects sent again; receivers
+know duplicates by id. Nothing waits for an acknowledgement but the commit of the command's offset.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Sequence
+from typing import Protocol
+
+import msgspec
+
+from domain.errors import BrokenInvariant, LogUnavailable, UnreadableRecord
+from domain.ports.log import Log, Tail
+from domain.ports.metrics import Metrics
+from domain.record.envelope import Outgoing, Record
+from streams.deadletter import dead_letter
+from streams.pending import Pending
+
+WRITER = "writer"
+"""Header of event records: who wrote it. Another one on an own partition means a second owner."""
+COMMAND_OFFSET = "command"
+"""Header of event records: offset of the command on the partition of the same number."""
+
+_log = logging.getLogger(__name__)
+
+
+class Stepped(msgspec.Struct, frozen=True):
+    """What a command came to."""
+
+    event: Outgoing | None = None
+    """The record to append; None for a known duplicate. Its partition and headers are set here."""
+    effects: Sequence[Outgoing] = ()
+
+
+class Stepper(Protocol):
+    """One kind of aggregate. Called on one thread."""
+
+    topic: str
+    """Logical topic of the commands."""
+    event_topic: str
+    """Logical topic of the events."""
+
+    def load(self, partition: int) -> int | None:
+        """Take up what is known of a partition; the next event offset to fold, None: the first."""
+        ...
+
+    def fold(self, record: Record) -> None:
+        """Fold one event record, or ignore it by the shared rule. Raises UnreadableRecord."""
+        ...
+
+    def ready(self, partition: int) -> None:
+        """Everything recorded is folded: set the clocks."""
+        ...
+
+    def step(self, command: Record) -> Stepped:
+        """Step one command and fold its event. Raises UnreadableRecord for poison."""
+        ...
+
+    def effects_of(self, recorded: Record) -> Sequence[Outgoing]:
+        """Derive the effects of a recorded step again."""
+        ...
+
+    def forget(self, partition: int) -> None:
+        """Drop everything of a partition."""
+        ...
+
+
+class _Partition:
+    __slots__ = ("fresh", "heal_from", "next_event", "recent", "stepped", "watch")
+
+    def __init__(self) -> None:
+        self.fresh = False
+        self.next_event: int | None = None
+        self.recent: dict[int, Record] = {}
+        self.stepped = -1
+        """Highest command offset that was handed to us."""
+        self.heal_from: int | None = None
+        """Set when another writer was seen: commands after this one are looked at again."""
+        self.watch: Tail | None = None
+
+
+class StepHandler:
+    """CommandHandler for a Stepper."""
+
+    def __init__(
+        self,
+        log: Log,
+        stepper: Stepper,
+        *,
+        writer: str,
+        component: str,
+        committed: Callable[[int], int | None],
+        fatal: Callable[[BaseException], None],
+        metrics: Metrics,
+        soon: Callable[[Callable[[], None]], None] | None = None,
+    ) -> None:
+        """Hold what is needed; nothing runs yet.
+
+        Args:
+            log: where to read and write.
+            stepper: the aggregate.
+            writer: name of this process in event records; another process must never have it.
+            component: name for dead letters.
+            committed: the committed offset of a partition of the commands.
+            fatal: told once of what forbids to go on; ends the process.
+            metrics: where to count.
+            soon: run something on the handler's thread; None where the log has one process only,
+                so that there is no other writer to look for.
+        """
+        self.topic = stepper.topic
+        self._log = log
+        self._stepper = stepper
+        self._writer = writer
+        self._component = component
+        self._committed = committed
+        self._fatal = fatal
+        self._metrics = metrics
+        self._watch = soon is not None
+        self._soon = soon or (lambda call: call())
+        self._partitions: dict[int, _Partition] = {}
+
+    def assigned(self, partitions: Sequence[int]) -> None:
+        """Everything known of these partitions is stale from now on."""
+        for number in partitions:
+            known = self._partitions.setdefault(number, _Partition())
+            known.fresh = False
+            known.recent.clear()
+
+    def revoked(self, partitions: Sequence[int]) -> None:
+        """Drop these partitions."""
+        for number in partitions:
+            known = self._partitions.pop(number, None)
+            if known is not None:
+                if known.watch is not None:
+                    known.watch.close()
+                self._stepper.forget(number)
+
+    def catch_up(self, partitions: Iterable[int]) -> None:
+        """Fold these partitions now rather than at their first command."""
+        for number in partitions:
+            known = self._partitions.get(number)
+            if known is not None and not known.fresh:
+                self._catch_up(number, known)
+
+    def process(self, record: Record, done: Callable[[], None]) -> None:
+        """Step one command; `done` is called when all that it caused is durable."""
+        try:
+            known = self._partitions.setdefault(record.partition, _Partition())
+            if not known.fresh:
+                self._catch_up(record.partition, known)
+            if known.heal_from is not None:
+                self._heal(record.partition, known)
+            known.stepped = record.offset
+            self._process(record, known, done)
+        except Exception as error:  # noqa: BLE001 - an engine would take an escape for an ending
+            self._fatal(error)
+
+    def _process(self, record: Record, known: _Partition, done: Callable[[], None]) -> None:
+        pending = Pending(done, self._fatal)
+        recorded = known.recent.pop(record.offset, None)
+        try:
+            if recorded is not None:
+                effects = self._stepper.effects_of(recorded)
+                self._metrics.count("executor_effects_resent", len(effects))
+            else:
+                stepped = self._stepper.step(record)
+                if stepped.event is not None:
+                    self._append(record, stepped.event, pending)
+                effects = stepped.effects
+        except UnreadableRecord as error:
+            effects = (self._put_aside(record, str(error)),)
+        except (LogUnavailable, BrokenInvariant):
+            raise
+        except Exception as error:
+            # a fault of ours must stop neither the others nor, at every start, the process
+            _log.exception("%s: command %s could not be stepped", self._component, record.offset)
+            effects = (self._put_aside(record, f"{type(error).__name__}: {error}"),)
+            self._distrust(record.partition, known)
+        for effect in effects:
+            self._log.writer.send(effect, pending.expect())
+        pending.close()
+
+    def _put_aside(self, record: Record, reason: str) -> Outgoing:
+        _log.warning("%s: dead letter: %s", self._component, reason)
+        self._metrics.count("dead_letters", 1, self._component)
+        return dead_letter(record, reason, self._component)
+
+    def _distrust(self, number: int, known: _Partition) -> None:
+        """Forget a partition's state: it is folded anew before the next step."""
+        self._stepper.forget(number)
+        known.fresh = False
+        known.next_event = None
+        known.recent.clear()
+
+    def _append(self, command: Record, event: Outgoing, pending: Pending) -> None:
+        self._log.writer.send(
+            msgspec.structs.replace(
+                event,
+                partition=command.partition,
+                headers={WRITER: self._writer, COMMAND_OFFSET: str(command.offset)},
+            ),
+            pending.expect(),
+        )
+
+    def _catch_up(self, number: int, known: _Partition) -> None:
+        """Fold a partition's events up to its end."""
+        self._log.writer.flush()
+        topic = self._stepper.event_topic
+        first, end = self._log.reader.bounds(topic, number)
+        start = known.next_event
+        if start is None:
+            start = self._stepper.load(number)
+        start = first if start is None else max(start, first)
+        committed = self._committed(number) or 0
+        for record in self._log.reader.read(topic, number, start, end):
+            self._fold(record)
+            offset = _command_offset(record)
+            if offset >= committed:
+                known.recent[offset] = record
+        known.next_event = end
+        known.fresh = True
+        self._stepper.ready(number)
+        self._metrics.count("executor_catch_ups")
+        if self._watch and known.watch is None:
+            known.watch = self._log.reader.tail(
+                topic, {number: end}, lambda batch: self._look(number, known, batch)
+            )
+
+    def _fold(self, record: Record) -> None:
+        try:
+            self._stepper.fold(record)
+        except UnreadableRecord as error:
+            # nobody can fold it, so no reader counts it: the stream goes on without it for everyone
+            _log.warning("%s: ignored: %s", self._component, error)
+
+    def _look(self, number: int, known: _Partition, batch: Sequence[Record]) -> None:
+        """On the tail's thread: note where another writer's record was accepted."""
+        for record in batch:
+            if record.headers.get(WRITER) != self._writer:
+                offset = _command_offset(record)
+                self._metrics.count("executor_foreign_records")
+                _log.warning(
+                    "%s: record %s of partition %s was written by %s, not by us",
+                    self._component, record.offset, number, record.headers.get(WRITER),
+                )  # fmt: skip
+                if known.heal_from is None or offset < known.heal_from:
+                    known.heal_from = offset
+                self._soon(lambda: self._heal_if_needed(number))
+
+    def _heal_if_needed(self, number: int) -> None:
+        known = self._partitions.get(number)
+        if known is not None and known.fresh and known.heal_from is not None:
+            self._heal(number, known)
+
+    def _heal(self, number: int, known: _Partition) -> None:
+        """Drop what we believed, fold the log, and step again what our own losing records did."""
+        start, known.heal_from = known.heal_from, None
+        assert start is not None
+        self._distrust(number, known)
+        self._catch_up(number, known)
+        known.recent.clear()
+        for command in self._log.reader.read(self.topic, number, start, known.stepped + 1):
+            self._process(command, known, _nothing)
+
+
+def _command_offset(record: Record) -> int:
+    try:
+        return int(record.headers.get(COMMAND_OFFSET, "-1"))
+    except ValueError:
+        return -1
+
+
+def _nothing() -> None:
+    """Nobody waits for commands that are stepped again."""
