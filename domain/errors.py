@@ -9,6 +9,7 @@ TidewheelError
   Conflict               the thing's state forbids the request
   UnreadableRecord       LOG001   a record's bytes are not what its topic promises
   LogUnavailable         LOG002   the log could not be written or read in time
+  RecordTooLarge         LOG003   a record is over the log's limit: no retry can help
   BrokenInvariant        CORE001  the program contradicts itself: the process must stop
 """
 
@@ -89,6 +90,20 @@ class LogUnavailable(TidewheelError):
     """The log could not be written or read in time."""
 
     code = "LOG002"
+
+
+class RecordTooLarge(TidewheelError):
+    """A record is over the log's limit; sending it again can not help."""
+
+    code = "LOG003"
+
+    def __init__(self, topic: str, size: int, limit: int) -> None:
+        super().__init__(
+            f"a record of {size} bytes for {topic} is over the log's limit of {limit} bytes "
+            "(option max_record_bytes)"
+        )
+        self.size = size
+        self.limit = limit
 
 
 class BrokenInvariant(TidewheelError):

@@ -1,4 +1,8 @@
-"""The log: append, read, consume. Two adapters: the embedded log and Kafka."""
+"""The log: append, read, consume. Two adapters: the embedded log and Kafka.
+
+Every call may raise LogUnavailable. Callbacks must not raise: a thread whose callback raised stops,
+and tells its owner by `failed`.
+"""
 
 from __future__ import annotations
 
@@ -8,18 +12,32 @@ from typing import Protocol
 from domain.record.envelope import Outgoing, Position, Record
 
 Delivery = Callable[[Position | None, Exception | None], None]
-"""Called once per record sent: its position when durable, or the error. From any thread."""
+"""Called once per record sent: its position when durable, or the error.
+
+From any thread, also from inside `send` on the sender's own: hold no lock there that it takes.
+"""
+
+Failed = Callable[[Exception], None]
+"""Called once, on its thread, when a tail or consumer ends by an error; else that is raised."""
 
 
 class LogWriter(Protocol):
     """Appends records. Thread-safe. Order is kept per partition."""
 
     def send(self, record: Outgoing, delivered: Delivery | None = None) -> None:
-        """Queue one record; `delivered` tells when it is durable or failed."""
+        """Send one record; `delivered` tells when it is durable or failed.
+
+        Raises:
+            RecordTooLarge: it is over the limit; `delivered` is not called.
+            LogUnavailable: the log is closed or failed; `delivered` is not called.
+        """
         ...
 
     def append(self, records: Sequence[Outgoing], timeout: float = 30.0) -> list[Position]:
-        """Append, wait until all are durable, else raise LogUnavailable. Not for event loops."""
+        """Append, wait until all are durable, else raise LogUnavailable. Not for event loops.
+
+        Not atomic: after an error some of the records may be in the log.
+        """
         ...
 
     def partitions(self, topic: str) -> int:
@@ -47,7 +65,10 @@ class LogReader(Protocol):
         ...
 
     def read(self, topic: str, partition: int, start: int, stop: int) -> Iterator[Record]:
-        """Yield the records with start <= offset < stop, in order; stop is at most the end."""
+        """Yield the records with start <= offset < stop, in order.
+
+        What is not kept any more, and what is at or after the end as it is now, is left out.
+        """
         ...
 
     def tail(
@@ -55,10 +76,12 @@ class LogReader(Protocol):
         topic: str,
         starts: dict[int, int],
         deliver: Callable[[list[Record]], None],
+        failed: Failed | None = None,
     ) -> Tail:
         """Call `deliver` with every batch from `starts` (partition -> offset) on, for ever.
 
-        Runs on a thread of its own. New records wake it: there is no polling interval.
+        Runs on a thread of its own. New records wake it: there is no polling interval. An offset
+        that is not kept any more means the first one that is.
         """
         ...
 
@@ -76,14 +99,17 @@ class Tail(Protocol):
 
 
 class ConsumerEvents(Protocol):
-    """What a consumer tells its owner; called on the consumer's thread."""
+    """What a consumer tells its owner; called on the consumer's thread.
+
+    Assignment is incremental: each call names what is gained or lost, the rest stays.
+    """
 
     def assigned(self, partitions: Sequence[tuple[str, int]]) -> None:
         """These (topic, partition) are now ours: anything remembered of them is stale."""
         ...
 
     def revoked(self, partitions: Sequence[tuple[str, int]]) -> None:
-        """These are no longer ours; commits for them are refused from now on."""
+        """These are being taken away: commits made inside this call are the last accepted."""
         ...
 
     def records(self, batch: Sequence[Record]) -> None:
@@ -107,7 +133,11 @@ class LogConsumer(Protocol):
         ...
 
     def pause(self, topic: str, partition: int) -> None:
-        """Deliver nothing more of a partition until `resume`. Thread-safe."""
+        """Deliver nothing more of a partition until `resume`. Thread-safe.
+
+        From another thread than the consumer's, a batch already under way still arrives. A
+        partition that is taken away is no longer paused.
+        """
         ...
 
     def resume(self, topic: str, partition: int) -> None:
@@ -115,7 +145,7 @@ class LogConsumer(Protocol):
         ...
 
     def close(self) -> None:
-        """Leave the group after the last commits are written."""
+        """Leave the group after `revoked` was called and the last commits are written."""
         ...
 
 
@@ -133,9 +163,18 @@ class Log(Protocol):
         ...
 
     def consumer(
-        self, group: str, topics: Sequence[str], events: ConsumerEvents, member: str = ""
+        self,
+        group: str,
+        topics: Sequence[str],
+        events: ConsumerEvents,
+        member: str = "",
+        failed: Failed | None = None,
     ) -> LogConsumer:
-        """Make a consumer of a group; `member` is a stable id (static membership)."""
+        """Make a consumer of a group; `member` is a stable id (static membership).
+
+        A group without a commit for a partition begins at the first record kept. Members of
+        one group must ask for the same topics.
+        """
         ...
 
     def ensure_topics(self, topics: Sequence[str]) -> None:

@@ -1,0 +1,1 @@
+"""The one-process engine: its log, its read models, its runner."""
