@@ -1,0 +1,1 @@
+"""Dates as Java's `java.time` reads, writes and shifts them."""
