@@ -1,0 +1,470 @@
+"""YAML as the flow language reads it: typed by its own table, with the place of everything.
+
+libyaml gives the events; this module turns them into plain values without recursion, so that depth,
+size, repeated keys and alias bombs are refused here and nowhere else. Aliases and merge keys work.
+
+Source of the typing table: SnakeYAML's implicit tags as Jackson decodes them (YAML 1.1 with
+exceptions: times, dates and `=` stay text, keys are always text).
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+from collections.abc import Iterator
+from typing import Any, Final
+
+import msgspec
+import yaml
+
+from domain.errors import InvalidInput
+
+Segment = str | int
+"""One step of a path: a key of a mapping or an index of a list."""
+
+
+class YamlError(InvalidInput):
+    """The text is not YAML that we read."""
+
+    code = "FLOW002"
+
+    def __init__(self, message: str, line: int, column: int, remedy: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.line = line
+        self.column = column
+        self.remedy = remedy
+
+
+class YamlLimits(msgspec.Struct, frozen=True):
+    """What a text may cost at most."""
+
+    characters: int = 4_000_000
+    depth: int = 100
+    """Containers inside containers."""
+    values: int = 500_000
+    """Keys and values with every alias written out."""
+    expanded_characters: int = 16_000_000
+    """Letters of all scalars with every alias written out."""
+
+
+DEFAULT_LIMITS: Final = YamlLimits()
+
+
+class Spot:
+    """Where a value stands in its text, with the spots of what it contains; counted from 1."""
+
+    __slots__ = ("children", "column", "key_column", "key_line", "line")
+
+    def __init__(self, line: int, column: int) -> None:
+        self.line = line
+        self.column = column
+        self.key_line = 0
+        self.key_column = 0
+        self.children: dict[Segment, Spot] | None = None
+
+    def at(self, path: tuple[Segment, ...]) -> Spot:
+        """Return the spot of the deepest value along a path that exists."""
+        spot = self
+        for segment in path:
+            child = spot.children.get(segment) if spot.children is not None else None
+            if child is None:
+                break
+            spot = child
+        return spot
+
+
+class Document(msgspec.Struct, frozen=True):
+    """One YAML document: its value and the places of everything in it."""
+
+    value: Any
+    spot: Spot
+
+
+_BOOLEANS: Final = {
+    text: value
+    for word, value in (
+        ("yes", True),
+        ("true", True),
+        ("on", True),
+        ("no", False),
+        ("false", False),
+        ("off", False),
+    )
+    for text in (word, word.title(), word.upper())
+}
+_NULLS: Final = frozenset({"", "~", "null", "Null", "NULL"})
+_INTEGER: Final = re.compile(r"[-+]?(?:0b[01_]+|0x[0-9a-fA-F_]+|0[0-7_]*|[1-9][0-9_]*)", re.ASCII)
+_FLOAT: Final = re.compile(
+    r"[-+]?(?:[0-9][0-9_]*\.[0-9_]*(?:[eE][-+]?[0-9]+)?"
+    r"|[0-9][0-9_]*[eE][-+]?[0-9]+"
+    r"|\.[0-9][0-9_]*(?:[eE][-+]?[0-9]+)?)",
+    re.ASCII,
+)
+_NOT_A_NUMBER: Final = re.compile(r"[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)", re.ASCII)
+_NUMERIC_START: Final = frozenset("0123456789+-.")
+_TAG: Final = "tag:yaml.org,2002:"
+_MOST_DIGITS: Final = 1_000
+_EXPLAINED: Final = 65_536
+"""Longest text that is scanned a second time, slowly, for a better message."""
+
+
+def read_yaml(text: str, limits: YamlLimits = DEFAULT_LIMITS) -> Document:
+    """Read the first document of a text.
+
+    Args:
+        text: YAML.
+        limits: what the text may cost.
+
+    Returns:
+        Its value in dicts with text keys, lists, str, int, float, bool, bytes and None, with spots.
+        What an alias names is the same object as its anchor: never change what you get.
+
+    Raises:
+        YamlError: not YAML, or refused (see the module), with line and column from 1.
+    """
+    if len(text) > limits.characters:
+        raise YamlError(
+            f"YAML parsing error: the text has {len(text)} characters, the most is "
+            f"{limits.characters}",
+            1,
+            1,
+            "Move scripts and data into namespace files.",
+        )
+    try:
+        events = yaml.parse(text, Loader=yaml.CSafeLoader)
+        return _Builder(text, limits).build(events)
+    except yaml.MarkedYAMLError as error:
+        raise _explained(text, error) from None
+    except (yaml.YAMLError, UnicodeError) as error:
+        raise YamlError(f"YAML parsing error: {error}", 1, 1) from None
+
+
+def split_documents(text: str) -> list[str]:
+    """Return the documents of a text that holds several, as the API splits them.
+
+    Source: Kestra splits at a line that starts with three dashes, before YAML is read.
+    """
+    parts = re.split(r"(?:^|\n)---(?=\s|$)[^\n]*(?:\n|$)", text)
+    found = [part for part in parts if part.strip()]
+    return found or [text]
+
+
+class _Open:
+    """A container that is being filled."""
+
+    __slots__ = ("anchor", "characters", "key", "key_mark", "merged", "spot", "value", "values")
+
+    def __init__(self, value: dict[str, Any] | list[Any], spot: Spot, anchor: str | None) -> None:
+        self.value = value
+        self.spot = spot
+        self.anchor = anchor
+        self.key: str | None = None
+        self.key_mark: Any = None
+        self.merged: list[tuple[dict[str, Any], Spot]] = []
+        self.values = 1
+        self.characters = 0
+
+
+class _Builder:
+    """Turns events into values."""
+
+    def __init__(self, text: str, limits: YamlLimits) -> None:
+        self._text = text
+        self._limits = limits
+        self._open: list[_Open] = []
+        self._anchors: dict[str, tuple[Any, Spot, int, int]] = {}
+        self._values = 0
+        self._characters = 0
+
+    def build(self, events: Iterator[Any]) -> Document:
+        """Read to the end of the first document."""
+        for event in events:
+            kind = event.__class__
+            if kind is yaml.ScalarEvent:
+                done = self._scalar(event)
+            elif kind is yaml.MappingStartEvent or kind is yaml.SequenceStartEvent:
+                self._start(event, {} if kind is yaml.MappingStartEvent else [])
+                continue
+            elif kind is yaml.MappingEndEvent or kind is yaml.SequenceEndEvent:
+                done = self._end()
+            elif kind is yaml.AliasEvent:
+                done = self._alias(event)
+            else:
+                continue
+            if done is not None:
+                return done
+        raise YamlError(
+            "YAML parsing error: No content to map due to end-of-input\n"
+            " at [Source: (StringReader); line: 1, column: 1] (at line 1)",
+            1,
+            1,
+            "Write a flow with id, namespace and tasks.",
+        )
+
+    def _scalar(self, event: Any) -> Document | None:
+        mark = event.start_mark
+        if mark.column and self._text[mark.index - 1 : mark.index] == "\t":
+            raise _at(
+                mark,
+                "found character '\\t(TAB)' that cannot start any token",
+                "Use blanks between a key and its value.",
+            )
+        text = event.value
+        top = self._open[-1] if self._open else None
+        if top is not None and top.key is None and isinstance(top.value, dict):
+            self._count(1, len(text), mark)
+            self._key(top, text, event)
+            return None
+        value = _typed(event)
+        self._count(1, len(text), mark)
+        spot = Spot(mark.line + 1, mark.column + 1)
+        if event.anchor:
+            self._anchors[event.anchor] = (value, spot, 1, len(text))
+        return self._put(value, spot)
+
+    def _key(self, top: _Open, text: str, event: Any) -> None:
+        if text in top.value:
+            mark = event.end_mark
+            raise YamlError(
+                f"YAML parsing error: Duplicate field '{text}'\n at [Source: (StringReader); line: "
+                f"{mark.line + 1}, column: {mark.column + 1}] (at line {mark.line + 1})",
+                event.start_mark.line + 1,
+                event.start_mark.column + 1,
+                f"Keep one `{text}`.",
+            )
+        if event.anchor:
+            mark = event.start_mark
+            self._anchors[event.anchor] = (text, Spot(mark.line + 1, mark.column + 1), 1, len(text))
+        top.key = text
+        top.key_mark = event.start_mark
+
+    def _start(self, event: Any, value: dict[str, Any] | list[Any]) -> None:
+        mark = event.start_mark
+        top = self._open[-1] if self._open else None
+        if top is not None and top.key is None and isinstance(top.value, dict):
+            raise _at(
+                mark,
+                "Expected a field name (Scalar value in YAML), got this instead: "
+                f"{type(event).__name__}",
+                'Put quotes around an expression: "{{ ... }}".',
+            )
+        if len(self._open) >= self._limits.depth:
+            raise _at(mark, f"nested deeper than {self._limits.depth} levels", "Flatten it.")
+        self._count(1, 0, mark)
+        spot = Spot(mark.line + 1, mark.column + 1)
+        spot.children = {}
+        self._open.append(_Open(value, spot, event.anchor))
+
+    def _end(self) -> Document | None:
+        top = self._open.pop()
+        if top.merged:
+            self._merge(top)
+        if top.anchor:
+            self._anchors[top.anchor] = (top.value, top.spot, top.values, top.characters)
+        if self._open:
+            parent = self._open[-1]
+            parent.values += top.values
+            parent.characters += top.characters
+        return self._put(top.value, top.spot)
+
+    def _alias(self, event: Any) -> Document | None:
+        mark = event.start_mark
+        name = event.anchor
+        top = self._open[-1] if self._open else None
+        if any(entry.anchor == name for entry in self._open):
+            raise _at(mark, f"the alias *{name} stands inside what it names", "Write it out.")
+        if name not in self._anchors:
+            raise _at(mark, f"found undefined alias {name}", f"Define &{name} before it is used.")
+        value, spot, values, characters = self._anchors[name]
+        self._count(values, characters, mark)
+        if top is not None and top.key is None and isinstance(top.value, dict):
+            if not isinstance(value, str):
+                raise _at(mark, "a key must be a text", "Write the key out.")
+            self._key(
+                top, value, yaml.ScalarEvent(None, None, (True, False), value, mark, event.end_mark)
+            )
+            return None
+        here = Spot(mark.line + 1, mark.column + 1)
+        here.children = spot.children
+        return self._put(value, here)
+
+    def _put(self, value: Any, spot: Spot) -> Document | None:
+        if not self._open:
+            return Document(value, spot)
+        top = self._open[-1]
+        if isinstance(top.value, list):
+            assert top.spot.children is not None
+            top.spot.children[len(top.value)] = spot
+            top.value.append(value)
+            return None
+        assert top.key is not None
+        assert top.spot.children is not None
+        if top.key == "<<" and isinstance(value, dict | list):
+            self._remember_merge(top, value, spot)
+        else:
+            spot.key_line = top.key_mark.line + 1
+            spot.key_column = top.key_mark.column + 1
+            top.spot.children[top.key] = spot
+            top.value[top.key] = value
+        top.key = None
+        return None
+
+    def _remember_merge(self, top: _Open, value: dict[str, Any] | list[Any], spot: Spot) -> None:
+        sources = [(value, spot)] if isinstance(value, dict) else []
+        if isinstance(value, list):
+            assert spot.children is not None
+            sources = [(item, spot.children[index]) for index, item in enumerate(value)]
+        for source, source_spot in sources:
+            if not isinstance(source, dict):
+                raise YamlError(
+                    "YAML parsing error: `<<` takes a mapping or a list of mappings",
+                    spot.line,
+                    spot.column,
+                    "Name a mapping's anchor.",
+                )
+            top.merged.append((source, source_spot))
+
+    def _merge(self, top: _Open) -> None:
+        """Add what `<<` names; keys written out win, then the first source."""
+        assert isinstance(top.value, dict)
+        assert top.spot.children is not None
+        for source, spot in top.merged:
+            assert spot.children is not None
+            for key, value in source.items():
+                if key not in top.value:
+                    top.value[key] = value
+                    top.spot.children[key] = spot.children[key]
+
+    def _count(self, values: int, characters: int, mark: Any) -> None:
+        self._values += values
+        self._characters += characters
+        if self._open:
+            self._open[-1].values += values
+            self._open[-1].characters += characters
+        if (
+            self._values > self._limits.values
+            or self._characters > self._limits.expanded_characters
+        ):
+            raise _at(
+                mark,
+                "too many values once aliases are written out",
+                "Use fewer or smaller aliases.",
+            )
+
+
+def _typed(event: Any) -> Any:
+    """Return a scalar's value by its tag or, when plain, by the table."""
+    text: str = event.value
+    tag = event.tag
+    if tag is not None:
+        if tag.startswith(_TAG):
+            return _tagged(tag[len(_TAG) :], text, event)
+        return text if tag != "!" or event.style else _plain(text, event)
+    return _plain(text, event) if event.implicit[0] else text
+
+
+def _plain(text: str, event: Any) -> Any:
+    if text in _NULLS:
+        return None
+    if text in _BOOLEANS:
+        return _BOOLEANS[text]
+    if text[0] in _NUMERIC_START:
+        if _INTEGER.fullmatch(text):
+            return _integer(text, event)
+        if _FLOAT.fullmatch(text):
+            return float(text.replace("_", ""))
+        if _NOT_A_NUMBER.fullmatch(text):
+            raise _at(
+                event.start_mark,
+                f"Non-standard token '{text}': a number must be finite",
+                "Put it in quotes.",
+            )
+    return text
+
+
+def _integer(text: str, event: Any) -> int:
+    digits = text.replace("_", "")
+    if len(digits) > _MOST_DIGITS:
+        raise _at(event.start_mark, f"a number of more than {_MOST_DIGITS} digits", "Quote it.")
+    sign = -1 if digits[0] == "-" else 1
+    digits = digits.lstrip("+-")
+    if digits.startswith("0b"):
+        return sign * int(digits[2:] or "0", 2)
+    if digits.startswith("0x"):
+        return sign * int(digits[2:] or "0", 16)
+    if len(digits) > 1 and digits[0] == "0":
+        return sign * int(digits, 8)
+    return sign * int(digits)
+
+
+def _tagged(name: str, text: str, event: Any) -> Any:
+    digits = text.strip()
+    if name == "int":
+        if not _INTEGER.fullmatch(digits):
+            raise _at(event.start_mark, f"'{text}' is not a whole number", "Mend the number.")
+        return _integer(digits, event)
+    if name == "float":
+        if not (_FLOAT.fullmatch(digits) or _INTEGER.fullmatch(digits)):
+            raise _at(event.start_mark, f"'{text}' is not a number", "Mend the number.")
+        return float(digits.replace("_", ""))
+    if name == "bool":
+        return _BOOLEANS.get(digits, text)
+    if name == "null":
+        return None
+    if name == "binary":
+        try:
+            return base64.b64decode(text, validate=False)
+        except (binascii.Error, ValueError):
+            raise _at(event.start_mark, "!!binary is not base 64", "Mend the value.") from None
+    return text
+
+
+def _at(mark: Any, problem: str, remedy: str = "") -> YamlError:
+    line, column = mark.line + 1, mark.column + 1
+    return YamlError(
+        f"YAML parsing error: {problem}\n at [Source: (StringReader); line: {line}, column: "
+        f"{column}] (at line {line})",
+        line,
+        column,
+        remedy,
+    )
+
+
+def _explained(text: str, error: yaml.MarkedYAMLError) -> YamlError:
+    """Return the error in the words clients know: those of the scanner libyaml was made after."""
+    if len(text) <= _EXPLAINED:
+        try:
+            for _ in yaml.parse(text, Loader=yaml.SafeLoader):
+                pass
+        except yaml.MarkedYAMLError as slow:
+            error = slow
+        except yaml.YAMLError:
+            pass
+    lines: list[str] = []
+    if error.context:
+        lines.append(error.context)
+        if error.context_mark is not None:
+            lines.append(_place(error.context_mark))
+    if error.problem:
+        lines.append(error.problem)
+    if error.problem_mark is None:
+        return YamlError("YAML parsing error: " + "\n".join(lines), 1, 1)
+    lines.append(_place(error.problem_mark))
+    lines.append("")
+    return _at(error.problem_mark, "\n".join(lines), _remedy(error.problem or ""))
+
+
+def _place(mark: Any) -> str:
+    where = f" in 'reader', line {mark.line + 1}, column {mark.column + 1}:"
+    snippet = mark.get_snippet() if mark.buffer is not None else None
+    return f"{where}\n{snippet}" if snippet else where
+
+
+def _remedy(problem: str) -> str:
+    if "mapping values" in problem:
+        return "Indent keys of one mapping alike, and quote texts that hold a colon and a blank."
+    if "cannot start any token" in problem:
+        return "Put the value in quotes."
+    return "Check indentation, brackets and quotes near that place."
