@@ -31,20 +31,20 @@ class ReadModel:
         document: type[msgspec.Struct],
         *,
         lookups: Sequence[tuple[str, ...]],
-        sequenced: bool = True,
+        routing: str | None = None,
     ) -> None:
         """Describe a read model.
 
         Args:
             name: folder below `projections`, and stem of the index's name.
             document: the Struct that is stored; its members are the mapping's properties.
-            lookups: field combinations that SQLite indexes, after `tenant` where that is first.
-            sequenced: whether versions rise by sequence number (else by log offset).
+            lookups: field combinations that SQLite indexes.
+            routing: field whose documents of equal value OpenSearch keeps on one shard.
         """
         self.name = name
         self.document = document
         self.lookups = tuple(lookups)
-        self.sequenced = sequenced
+        self.routing = routing
         file = resources.files("projections").joinpath(name, "mapping.json")
         self.mapping: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
         self.fields: dict[str, str] = {
@@ -52,6 +52,7 @@ class ReadModel:
             for field, definition in self.mapping["properties"].items()
         }
         self.decoder: msgspec.json.Decoder[Any] = msgspec.json.Decoder(document)
+        self.texts = tuple(field for field, kind in self.fields.items() if kind == "text")
 
     def __repr__(self) -> str:
         return f"ReadModel({self.name})"
@@ -118,9 +119,10 @@ class Matches(msgspec.Struct, frozen=True):
 
 
 class Words(msgspec.Struct, frozen=True):
-    """Every word is the beginning of some word of the document's text."""
+    """Every word is the beginning of some word of a text field; of no words: everything."""
 
     words: tuple[str, ...]
+    field: str = "text"
 
 
 class Not(msgspec.Struct, frozen=True):
@@ -232,6 +234,8 @@ class Delete(msgspec.Struct, frozen=True):
     model: ReadModel
     id: str
     version: int
+    routing: str | None = None
+    """Value of the model's routing field."""
 
 
 class DeleteWhere(msgspec.Struct, frozen=True):

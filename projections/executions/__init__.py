@@ -1,0 +1,1 @@
+"""Read model of executions: what lists and searches show, without task runs."""

@@ -1,0 +1,1 @@
+"""Read model of flows: the latest revision of each, its source searchable."""

@@ -1,0 +1,1 @@
+"""Namespaces exist because flows do: derived from the flows' documents, no index of their own."""
