@@ -48,7 +48,8 @@ MODULES = (
         permissions=(
             'java.net.SocketPermission "*", "accept,connect,resolve"',
             'java.lang.RuntimePermission "accessDeclaredMembers"',
-            # without these two netty can't report the end of its threads, and the server never stops
+            # without these two netty can't report the end of its threads, and the server never
+            # stops
             'java.lang.RuntimePermission "getClassLoader"',
             'java.lang.RuntimePermission "setContextClassLoader"',
             'java.lang.reflect.ReflectPermission "suppressAccessChecks"',

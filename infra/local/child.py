@@ -147,7 +147,6 @@ class Child:
         """End it at once by SIGKILL, as a crash would, and reap it."""
         self._process.kill()
         self._process.wait()
-        self._pump.join(2)
 
     def stop(self, grace: float = 15) -> int:
         """End it by SIGTERM; after `grace` seconds by SIGKILL, with whatever it has started.

@@ -7,13 +7,12 @@ import os
 import pwd
 import shutil
 import stat
-import urllib.error
-import urllib.request
 from pathlib import Path
 
 from infra.local.artifacts import Artifacts, resolve
 from infra.local.child import Child, Deadline
 from infra.local.errors import LocalServerError
+from infra.local.health import is_healthy
 from infra.local.java import java
 from infra.local.ports import LOOPBACK, free_ports
 from infra.local.server import Server, own_folder, until_ports_are_ours
@@ -21,6 +20,8 @@ from infra.local.server import Server, own_folder, until_ports_are_ours
 READY = r"\[o\.o\.n\.Node +\].* started$"
 UNPRIVILEGED = "nobody"
 """Whom root's server becomes: OpenSearch refuses to run as root."""
+OPEN_TEMPORARY = Path("/var/tmp")  # noqa: S108 - a new folder of its own is made in it
+"""Where that server's temporary folders are made: open to every user, whatever TMPDIR says."""
 SYSTEM_FOLDER = Path("/var/lib/tidewheel")
 """Where that server's data goes when it can't reach the folder asked for."""
 SERVER_OPTIONS = (
@@ -85,10 +86,11 @@ class OpenSearchServer(Server):
         """
         jars = artifacts or resolve()
         user = UNPRIVILEGED if os.geteuid() == 0 else None
-        home = own_folder(folder, "opensearch")
-        if user is not None:
-            home = _reachable(home, user)
+        if user is None:
+            home = own_folder(folder, "opensearch")
+        else:
             _require_readable(jars.opensearch_home, user)
+            home = _reachable(own_folder(folder, "opensearch", OPEN_TEMPORARY), user)
         command = [
             java(),
             *java_options,
@@ -120,17 +122,11 @@ class OpenSearchServer(Server):
         """Wait for the node's word that it started, then for the primary shards of old indices."""
         self.child.wait_for_line(READY, deadline.seconds)
         seconds = max(1, int(deadline.left))
-        query = f"{self.url}/_cluster/health?wait_for_status=yellow&timeout={seconds}s"
-        try:
-            with urllib.request.urlopen(query, timeout=seconds + 5):  # noqa: S310 - our own URL
-                return
-        except urllib.error.HTTPError as error:
-            error.close()
-            raise self.child.not_ready(deadline.seconds) from error
-        except OSError as error:
+        url = f"{self.url}/_cluster/health?wait_for_status=yellow&timeout={seconds}s"
+        if not is_healthy(url, timeout=seconds + 5):
             if self.child.running:
-                raise self.child.not_ready(deadline.seconds) from error
-            raise self.child.died() from error
+                raise self.child.not_ready(deadline.seconds)
+            raise self.child.died()
 
 
 def _prepare(home: Path, port: int, transport: int, user: str | None) -> None:

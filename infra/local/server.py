@@ -59,10 +59,10 @@ class Server:
         self.stop()
 
 
-def own_folder(given: Path | None, name: str) -> Path:
+def own_folder(given: Path | None, name: str, temporary_in: Path | None = None) -> Path:
     """Return the server's folder: the given one, made when it is not there, or a new temporary."""
     if given is None:
-        return Path(tempfile.mkdtemp(prefix=f"tidewheel-{name}-"))
+        return Path(tempfile.mkdtemp(prefix=f"tidewheel-{name}-", dir=temporary_in))
     given.mkdir(parents=True, exist_ok=True)
     return given.absolute()
 

@@ -25,6 +25,7 @@ def tether(parent: int, user: str, command: list[str]) -> None:
         user: login name to become, `-` for none.
         command: program (searched in PATH) and arguments.
     """
+    program = find(command[0])  # first: another user may not read what Python would still import
     if user != "-":
         entry = pwd.getpwnam(user)
         os.setgroups([])
@@ -35,7 +36,18 @@ def tether(parent: int, user: str, command: list[str]) -> None:
         ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
     if os.getppid() != parent:
         os.kill(os.getpid(), signal.SIGKILL)
-    os.execvp(command[0], command)  # noqa: S606 - replacing this process is the point
+    os.execv(program, command)  # noqa: S606 - replacing this process is the point
+
+
+def find(program: str) -> str:
+    """Return the path of `program`, searched in PATH unless it is a path already."""
+    if os.sep in program:
+        return program
+    for folder in os.get_exec_path():
+        path = os.path.join(folder, program)  # noqa: PTH118 - pathlib would cost the start 10 ms
+        if os.access(path, os.X_OK):
+            return path
+    sys.exit(f"{program}: no such program in PATH")
 
 
 if __name__ == "__main__":
