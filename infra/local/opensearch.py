@@ -166,12 +166,14 @@ def _reachable(folder: Path, user: str) -> Path:
         return folder
     name = hashlib.sha256(str(folder).encode()).hexdigest()[:12]
     target = SYSTEM_FOLDER / f"opensearch-{name}"
-    target.mkdir(parents=True, exist_ok=True)
     if any(folder.iterdir()):
         raise LocalServerError(
             f"{folder} can't be reached by user {user}, whom OpenSearch runs as because it refuses "
             f"root; move its contents to {target} or choose another data folder"
         )
+    if target.exists():
+        shutil.rmtree(target)  # the link to it was deleted, and so was what it held
+    target.mkdir(parents=True)
     folder.rmdir()
     folder.symlink_to(target)
     return target

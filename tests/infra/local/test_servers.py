@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
@@ -60,9 +62,18 @@ def test_opensearch_runs_scripts_and_refuses_stale_versions(
     assert found["_source"] == {"height": 5}
 
 
+@pytest.fixture
+def open_folder() -> Iterator[Path]:
+    """A folder on a way that every user may go, unlike `tmp_path`."""
+    with tempfile.TemporaryDirectory(dir="/var/tmp") as folder:
+        path = Path(folder)
+        path.chmod(0o755)
+        yield path
+
+
 @pytest.mark.servers
-def test_both_keep_their_data_over_a_restart(tmp_path: Path) -> None:
-    folder = tmp_path / "servers"
+def test_both_keep_their_data_over_a_restart(open_folder: Path) -> None:
+    folder = open_folder / "servers"
     with running_servers(folder) as servers:
         create_topic(servers.kafka, "kept")
         with OpenSearch(servers.opensearch.url) as client:
@@ -85,17 +96,26 @@ def test_a_server_that_dies_at_its_start_says_why(tmp_path: Path) -> None:
 
 
 def test_opensearch_of_root_finds_a_place_that_its_user_can_reach(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, open_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     closed = tmp_path / "closed"
     (closed / "opensearch").mkdir(parents=True)
     closed.chmod(0o700)
-    monkeypatch.setattr(opensearch, "SYSTEM_FOLDER", Path("/var/tmp") / tmp_path.name)
+    monkeypatch.setattr(opensearch, "SYSTEM_FOLDER", open_folder / "system")
     target = opensearch._reachable(closed / "opensearch", "nobody")
-    try:
-        assert (closed / "opensearch").resolve() == target
-        assert opensearch._reachable(closed / "opensearch", "nobody") == target
-        assert opensearch._may_enter(target, "nobody")
-    finally:
-        target.rmdir()
-        target.parent.rmdir()
+    assert (closed / "opensearch").resolve() == target
+    assert opensearch._reachable(closed / "opensearch", "nobody") == target
+    assert opensearch._may_enter(target, "nobody")
+
+
+def test_data_of_a_folder_that_was_deleted_does_not_come_back(
+    tmp_path: Path, open_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "closed" / "opensearch"
+    folder.mkdir(parents=True)
+    folder.parent.chmod(0o700)
+    monkeypatch.setattr(opensearch, "SYSTEM_FOLDER", open_folder / "system")
+    (opensearch._reachable(folder, "nobody") / "old").touch()
+    folder.unlink()
+    folder.mkdir()
+    assert list(opensearch._reachable(folder, "nobody").iterdir()) == []
