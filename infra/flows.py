@@ -10,12 +10,12 @@ from datetime import UTC, datetime
 from threading import Condition, RLock
 
 import msgspec
-from domain.flow.model import Flow
 from domain.flow.reader import parse_flow
-from domain.plugin import TaskCatalogue
 
 from domain.errors import LogUnavailable, NotFound, UnreadableRecord
+from domain.flow.model import Flow
 from domain.ids import flow_key
+from domain.plugin import TaskCatalogue
 from domain.ports.log import Log, Tail
 from domain.record.codec import Codec, encode
 from domain.record.envelope import Outgoing, Position, Record
@@ -72,7 +72,7 @@ class FlowStore:
             self._tail.close()
 
     def listen(self, listener: Listener) -> None:
-        """Tell a listener of every revision from now on, after replaying the latest of each flow."""
+        """Tell a listener the latest revision of each flow, then every one from now on."""
         with self._lock:
             for history in self._histories.values():
                 if history.latest is not None:
@@ -176,7 +176,7 @@ class FlowStore:
         try:
             revision = _CODEC.decode(record)
         except UnreadableRecord:
-            return  # the indexer puts it into the dead letter; a flow nobody can read is not in force
+            return  # the indexer puts it aside; a flow nobody can read is not in force
         key = flow_key(revision.tenant, revision.namespace, revision.id)
         history = self._histories.setdefault(key, _History())
         if revision.revision in history.places:
