@@ -176,7 +176,7 @@ class StepHandler:
             effects = (self._put_aside(record, str(error)),)
         except (LogUnavailable, BrokenInvariant):
             raise
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - logged, put aside, state folded anew
             # a fault of ours must stop neither the others nor, at every start, the process
             _log.exception("%s: command %s could not be stepped", self._component, record.offset)
             effects = (self._put_aside(record, f"{type(error).__name__}: {error}"),)

@@ -1,0 +1,85 @@
+"""Effects as records: which topic, which key, which value."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from domain.execution.commands import RecordTaskResult
+from domain.execution.effects import (
+    AnyEffect,
+    AskSlot,
+    CancelTimer,
+    DispatchTask,
+    ScheduleTimer,
+    SendCommand,
+    SignalWorkers,
+    WriteLog,
+)
+from domain.execution.lifecycle import StateType
+from domain.execution.requests import TaskRequest
+from domain.log import LogBatch
+from domain.record.codec import encode
+from domain.record.envelope import Outgoing
+from domain.record.topics import (
+    EXECUTION_COMMANDS,
+    FLOW_SLOTS,
+    LOGS,
+    WORKER_SIGNALS,
+    task_requests,
+)
+from streams.timers import TimerClock
+
+EXECUTOR = "executor"
+"""Worker id of results that the executor itself reports."""
+
+
+class Outbox:
+    """Turns effects into records; timers go to the clock of this process."""
+
+    def __init__(self, timers: TimerClock, limit_bytes: int) -> None:
+        self._timers = timers
+        self._limit = limit_bytes
+
+    def records(self, partition: int, effects: Iterable[AnyEffect]) -> list[Outgoing]:
+        """Return the records of effects, in order."""
+        records: list[Outgoing] = []
+        for effect in effects:
+            match effect:
+                case DispatchTask(request=request, group=group):
+                    records.append(self._request(request, group))
+                case SendCommand(command=command):
+                    records.append(
+                        Outgoing(EXECUTION_COMMANDS, command.execution_id, encode(command))
+                    )
+                case ScheduleTimer(execution_id=execution_id, timer=timer):
+                    self._timers.schedule(partition, execution_id, timer)
+                case CancelTimer(execution_id=execution_id, timer_id=timer_id):
+                    self._timers.cancel(execution_id, timer_id)
+                case AskSlot(key=key, command=command):
+                    records.append(Outgoing(FLOW_SLOTS, key, encode(command)))
+                case SignalWorkers(signal=signal):
+                    records.append(Outgoing(WORKER_SIGNALS, signal.execution_id, encode(signal)))
+                case WriteLog(entry=entry):
+                    key = entry.execution_id or entry.flow_id
+                    records.append(Outgoing(LOGS, key, encode(LogBatch(entries=[entry]))))
+        return records
+
+    def _request(self, request: TaskRequest, group: str | None) -> Outgoing:
+        value = encode(request)
+        if len(value) <= self._limit:
+            return Outgoing(task_requests(group), request.task_run_id, value)
+        # no worker could be asked: the attempt fails with the reason, nothing is stuck
+        failure = RecordTaskResult(
+            execution_id=request.execution_id,
+            command_id=f"{request.task_run_id}.{request.attempt}.too-large",
+            issuer=EXECUTOR,
+            task_run_id=request.task_run_id,
+            attempt=request.attempt,
+            state=StateType.FAILED,
+            worker_id=EXECUTOR,
+            started_at=request.requested_at,
+            ended_at=request.requested_at,
+            error=f"the task with its variables has {len(value)} bytes, {self._limit} are allowed:"
+            " hand large values over as files",
+        )
+        return Outgoing(EXECUTION_COMMANDS, request.execution_id, encode(failure))
