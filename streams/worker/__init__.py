@@ -1,0 +1,1 @@
+"""The worker: task requests in; logs, metrics and results out."""
