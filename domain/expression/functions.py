@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from domain.expression import data
+from domain.expression import calendar, data, ion
 from domain.expression.errors import Fault
 from domain.expression.operators import greater, less, stepped
 from domain.expression.registry import FUNCTIONS, REQUIRED, function, variadic
@@ -13,7 +13,7 @@ from domain.expression.runtime import Run
 from domain.expression.text import to_json
 from domain.expression.values import class_name, is_number
 
-__all__ = ["FUNCTIONS"]
+__all__ = ["FUNCTIONS", "calendar"]
 
 
 @function("range", start=REQUIRED, end=REQUIRED, increment=1)
@@ -58,6 +58,20 @@ def from_json(run: Run, json: Any) -> Any:
     if not isinstance(json, str):
         raise Fault("The 'fromJson' function expects an argument 'json' with type string.")
     return data.read_json(json)
+
+
+@function("fromIon", ion=REQUIRED, allRows=False)
+def from_ion(run: Run, text: Any, all_rows: Any) -> Any:
+    """Read an Ion text: its first value, or the list of all; null stays null."""
+    del run
+    if text is None:
+        return None
+    if not isinstance(text, str):
+        raise Fault("The 'fromIon' function expects an argument 'ion' with type string.")
+    rows = ion.read_ion(text)
+    if all_rows is True:
+        return rows
+    return rows[0] if rows else None
 
 
 @function("yaml", yaml=REQUIRED)

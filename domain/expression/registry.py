@@ -48,6 +48,8 @@ class Signature(msgspec.Struct, frozen=True):
             if named:
                 raise Fault(f"The '{self.name}' {self.kind} takes no named arguments.")
             return list(positional)
+        if not self.parameters:
+            return []  # as in Pebble, which then looks at no argument at all
         if len(positional) > len(self.parameters):
             raise Fault(
                 f"The '{self.name}' {self.kind} takes at most {len(self.parameters)} arguments."

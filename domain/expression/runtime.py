@@ -95,7 +95,8 @@ class Run:
             self.variables = parent.variables
             layers: list[Any] = [made for made in reversed(parent.locals) if made]
             if layers:
-                self.variables = ChainMap(*layers, parent.variables)
+                layers.append(parent.variables)
+                self.variables = ChainMap(*layers)
             if self.depth > scope.limits.depth:
                 raise LimitFault("Renderings are nested too deeply.")
 
