@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator, Sequence
 from enum import Enum
 from importlib import resources
-from typing import Any, Protocol
+from typing import Any, Protocol, get_origin
 
 import msgspec
 
@@ -31,6 +31,7 @@ class ReadModel:
         document: type[msgspec.Struct],
         *,
         lookups: Sequence[tuple[str, ...]],
+        key: str = "id",
         routing: str | None = None,
     ) -> None:
         """Describe a read model.
@@ -39,11 +40,13 @@ class ReadModel:
             name: folder below `projections`, and stem of the index's name.
             document: the Struct that is stored; its members are the mapping's properties.
             lookups: field combinations that SQLite indexes.
+            key: field that holds the document's id.
             routing: field whose documents of equal value OpenSearch keeps on one shard.
         """
         self.name = name
         self.document = document
         self.lookups = tuple(lookups)
+        self.key = key
         self.routing = routing
         file = resources.files("projections").joinpath(name, "mapping.json")
         self.mapping: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
@@ -53,13 +56,24 @@ class ReadModel:
         }
         self.decoder: msgspec.json.Decoder[Any] = msgspec.json.Decoder(document)
         self.texts = tuple(field for field, kind in self.fields.items() if kind == "text")
+        """Fields with free text."""
+        members = msgspec.structs.fields(document)
+        self.lists = frozenset(member.name for member in members if get_origin(member.type) is list)
+        """Fields with many values."""
+        self.required = frozenset(member.name for member in members if member.required)
+        """Fields that every document has."""
 
     def __repr__(self) -> str:
         return f"ReadModel({self.name})"
 
-    def searchable(self, field: str) -> bool:
-        """Whether a field is indexed as a value (not free text, not opaque)."""
-        return self.fields.get(field, "object") not in {"object", "text"}
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Fields that are indexed as one value: neither free text, nor opaque, nor lists."""
+        return tuple(
+            field
+            for field, kind in self.fields.items()
+            if kind not in {"object", "text"} and field not in self.lists
+        )
 
 
 # -- conditions -------------------------------------------------------------------------------
@@ -208,12 +222,12 @@ class Measure(msgspec.Struct, frozen=True):
 
 
 class Grouping(msgspec.Struct, frozen=True):
-    """Terms and date histograms nested in the order of the keys; without keys one row over all."""
+    """Terms and date histograms by one or more keys; without keys one row over all."""
 
     keys: tuple[Key, ...]
     measures: tuple[Measure, ...]
     limit: int = 10_000
-    """At most so many terms per key, the most frequent first."""
+    """At most so many rows: the groups of the most documents."""
 
 
 # -- writing ----------------------------------------------------------------------------------
@@ -255,7 +269,23 @@ class Failure(msgspec.Struct, frozen=True):
     reason: str
 
 
-class ReadStore(Protocol):
+class DocumentWriter(Protocol):
+    """Takes what the projections make. Thread-safe; calls block."""
+
+    def bulk(self, writes: Sequence[Write]) -> list[Failure]:
+        """Write all in order; a stale version is dropped and is no failure.
+
+        Raises:
+            StoreUnavailable: nothing or a part was written; all may be written again.
+        """
+        ...
+
+    def sync(self) -> None:
+        """Make everything written so far survive a power cut; raises StoreUnavailable."""
+        ...
+
+
+class ReadStore(DocumentWriter, Protocol):
     """One engine's read models. Thread-safe; calls block, so event loops call it on a thread."""
 
     def search(
@@ -298,14 +328,6 @@ class ReadStore(Protocol):
         """Every document for which the condition holds, as of one moment, in any number."""
         ...
 
-    def bulk(self, writes: Sequence[Write]) -> list[Failure]:
-        """Write all in order, durably; a stale version is dropped and is no failure.
-
-        Raises:
-            StoreUnavailable: nothing or a part was written; all may be written again.
-        """
-        ...
-
     def refresh(self) -> None:
         """Make everything written so far visible to searches."""
         ...
@@ -318,8 +340,8 @@ class ReadStore(Protocol):
 class Generations(Protocol):
     """How a store rebuilds a read model beside the live one."""
 
-    def begin(self, models: Sequence[ReadModel]) -> ReadStore:
-        """Make empty generations of these models; writes of the returned store go there."""
+    def begin(self, models: Sequence[ReadModel]) -> DocumentWriter:
+        """Make empty generations of these models; the returned writer fills them."""
         ...
 
     def switch(self, models: Sequence[ReadModel]) -> None:

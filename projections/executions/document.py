@@ -49,9 +49,9 @@ EXECUTIONS = ReadModel(
     "executions",
     ExecutionDocument,
     lookups=(
-        ("tenant", "start_date"),
-        ("tenant", "flow_key", "start_date"),
-        ("tenant", "state", "start_date"),
+        ("tenant", "kind", "start_date"),
+        ("tenant", "flow_key", "kind", "start_date"),
+        ("tenant", "kind", "state", "start_date"),
         ("trigger_execution_id",),
     ),
 )

@@ -34,4 +34,5 @@ FLOWS = ReadModel(
     "flows",
     FlowDocument,
     lookups=(("tenant", "namespace", "id"),),
+    key="key",
 )
