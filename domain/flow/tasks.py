@@ -86,24 +86,25 @@ class Flowable(Task, frozen=True, kw_only=True):
             yield "finally", self.finally_
 
 
-class _WithTasks(Flowable, frozen=True, kw_only=True):
+class TaskList(Flowable, frozen=True, kw_only=True):
     """A flowable with one list of tasks."""
 
     tasks: tuple[Task, ...] = ()
 
     def main_branches(self) -> Iterator[tuple[str, tuple[Task, ...]]]:
+        """Yield `tasks`."""
         yield "tasks", self.tasks
 
 
-class Sequential(_WithTasks, frozen=True, kw_only=True):
+class Sequential(TaskList, frozen=True, kw_only=True):
     """One after the other."""
 
 
-class AllowFailure(_WithTasks, frozen=True, kw_only=True):
+class AllowFailure(TaskList, frozen=True, kw_only=True):
     """One after the other; a failure inside ends it WARNING."""
 
 
-class WorkingDirectory(_WithTasks, frozen=True, kw_only=True):
+class WorkingDirectory(TaskList, frozen=True, kw_only=True):
     """Runnable tasks, one after the other, on one worker and in one folder."""
 
     input_files: Any = None
@@ -112,7 +113,7 @@ class WorkingDirectory(_WithTasks, frozen=True, kw_only=True):
     cache: Any = None
 
 
-class Parallel(_WithTasks, frozen=True, kw_only=True):
+class Parallel(TaskList, frozen=True, kw_only=True):
     """All at once."""
 
     concurrent: int = 0
@@ -169,7 +170,7 @@ class Switch(Flowable, frozen=True, kw_only=True):
             yield "defaults", self.defaults
 
 
-class ForEach(_WithTasks, frozen=True, kw_only=True):
+class ForEach(TaskList, frozen=True, kw_only=True):
     """The tasks once per value."""
 
     values: Any
@@ -177,20 +178,20 @@ class ForEach(_WithTasks, frozen=True, kw_only=True):
     """Most iterations at once; 0: no limit."""
 
 
-class EachSequential(_WithTasks, frozen=True, kw_only=True):
+class EachSequential(TaskList, frozen=True, kw_only=True):
     """Old ForEach, one value after the other."""
 
     value: Any
 
 
-class EachParallel(_WithTasks, frozen=True, kw_only=True):
+class EachParallel(TaskList, frozen=True, kw_only=True):
     """Old ForEach, all values at once."""
 
     value: Any
     concurrent: int = 0
 
 
-class Loop(_WithTasks, frozen=True, kw_only=True):
+class Loop(TaskList, frozen=True, kw_only=True):
     """2.0's ForEach: an iteration is an execution of its own."""
 
     values: Any
@@ -210,7 +211,7 @@ class CheckFrequency(Model, frozen=True, kw_only=True):
     """None: a minute."""
 
 
-class LoopUntil(_WithTasks, frozen=True, kw_only=True):
+class LoopUntil(TaskList, frozen=True, kw_only=True):
     """The tasks again and again until a condition holds."""
 
     condition: Any

@@ -1,0 +1,242 @@
+"""Rules that input declarations must obey."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from datetime import timedelta
+from typing import Any, Final
+
+from domain.flow.input_types import (
+    ArrayInput,
+    DurationInput,
+    EnumInput,
+    FileInput,
+    FloatInput,
+    FormInput,
+    Input,
+    IntInput,
+    MultiselectInput,
+    SecretInput,
+    SelectInput,
+    StringInput,
+)
+from domain.flow.reading import Path, Reading, is_template
+from domain.plugin import nearest
+
+_INPUT_ID: Final = r"^[a-zA-Z0-9][.a-zA-Z0-9_-]*"
+_LOCAL_FILE: Final = ("file:/", "nsfile:/", "kestra:///")
+ITEM_TYPES: Final = (
+    "STRING",
+    "INT",
+    "FLOAT",
+    "BOOLEAN",
+    "BOOL",
+    "DATETIME",
+    "DATE",
+    "TIME",
+    "DURATION",
+    "JSON",
+    "YAML",
+    "URI",
+    "EMAIL",
+    "FILE",
+    "SECRET",
+    "SELECT",
+    "ENUM",
+)
+"""Types that the items of an ARRAY or MULTISELECT may have."""
+
+
+def check_inputs(inputs: Sequence[Input], path: Path, reading: Reading) -> None:
+    """Report every rule that a list of inputs breaks."""
+    known: dict[str, Input] = {}
+    repeated: dict[str, Path] = {}
+    for declared, name, place in flattened(inputs, path):
+        if name in known:
+            repeated.setdefault(name, place)
+        known[name] = declared
+        _check_input(declared, place, reading)
+    if repeated:
+        reading.rule(
+            (),
+            f"Invalid Flow: Duplicate input with name [{', '.join(repeated)}]",
+            "Give each its own id.",
+            at=(*next(iter(repeated.values())), "id"),
+        )
+    _check_dependencies(inputs, path, known, reading)
+
+
+def flattened(
+    inputs: Sequence[Input], path: Path, prefix: str = ""
+) -> Iterator[tuple[Input, str, Path]]:
+    """Yield inputs with their full name and path; the children of a FORM follow it."""
+    for index, declared in enumerate(inputs):
+        if not isinstance(declared.id, str):
+            continue
+        place = (*path, index)
+        yield declared, prefix + declared.id, place
+        if isinstance(declared, FormInput):
+            yield from flattened(declared.inputs, (*place, "inputs"), f"{prefix}{declared.id}.")
+
+
+def _check_input(declared: Input, path: Path, reading: Reading) -> None:
+    if not re.fullmatch(_INPUT_ID, declared.id, re.ASCII):
+        reading.rule(
+            (*path, "id"),
+            f'must match "{_INPUT_ID}"',
+            "Use letters, digits, dots, dashes and underscores.",
+            declared.id,
+        )
+    if declared.defaults is not None:
+        if not declared.required:
+            reading.rule(
+                path,
+                "Inputs with a default value must be required, since the default always applies.",
+                "Remove `required: false`, or use `prefill` in place of `defaults`.",
+                at=(*path, "required"),
+            )
+        if declared.prefill is not None:
+            reading.rule(
+                path,
+                "Inputs with a default value cannot also have a prefill.",
+                "Keep one of `defaults` and `prefill`.",
+                at=(*path, "prefill"),
+            )
+    if isinstance(declared, StringInput | SecretInput):
+        _check_pattern(declared.validator, path, reading)
+    elif isinstance(declared, EnumInput | SelectInput | MultiselectInput):
+        _check_values(declared, path, reading)
+    elif isinstance(declared, ArrayInput):
+        _check_item_type(declared.item_type, path, reading)
+    elif isinstance(declared, FileInput):
+        _check_file(declared, path, reading)
+    elif isinstance(declared, FormInput):
+        _check_form(declared, path, reading)
+    elif isinstance(declared, IntInput | FloatInput | DurationInput):
+        _check_bounds(declared.min, declared.max, path, reading)
+    if isinstance(declared, MultiselectInput):
+        _check_item_type(declared.item_type, path, reading)
+
+
+def _check_pattern(pattern: str | None, path: Path, reading: Reading) -> None:
+    if pattern is None:
+        return
+    try:
+        re.compile(pattern)
+    except (re.error, OverflowError, RecursionError) as error:
+        reading.rule(
+            (*path, "validator"),
+            f"must be a valid regular expression: {error}",
+            "Mend the expression.",
+            pattern,
+        )
+
+
+def _check_values(
+    declared: EnumInput | SelectInput | MultiselectInput, path: Path, reading: Reading
+) -> None:
+    expression = getattr(declared, "expression", None)
+    if not declared.values and expression is None:
+        reading.rule(
+            (*path, "values"),
+            "must not be empty"
+            if isinstance(declared, EnumInput)
+            else "values or expression must be set",
+            "List the values to choose from.",
+        )
+    if declared.values and expression is not None:
+        reading.rule(path, "`values` and `expression` exclude one another", "Keep one of them.")
+
+
+def _check_item_type(item_type: Any, path: Path, reading: Reading) -> None:
+    if not isinstance(item_type, str):
+        return
+    if item_type == "ARRAY":
+        reading.rule(path, "`itemType` cannot be `ARRAY`", "Choose a scalar type.")
+    elif item_type not in ITEM_TYPES:
+        meant = nearest(item_type, ITEM_TYPES)
+        reading.shape(
+            (*path, "itemType"),
+            f"Invalid type: {item_type}",
+            f"Did you mean {meant}?" if meant else f"Write one of {', '.join(ITEM_TYPES)}.",
+        )
+
+
+def _check_file(declared: FileInput, path: Path, reading: Reading) -> None:
+    if declared.extension is not None:
+        reading.deprecate((*path, "extension"))
+    default = declared.defaults
+    if not isinstance(default, str) or is_template(default):
+        return
+    if not default.startswith(_LOCAL_FILE):
+        reading.rule(
+            path,
+            "inputs of type 'FILE' only support `defaults` as local files using a file URI that "
+            "starts with `file:/` or `nsfile:/`",
+            "Name a namespace file: nsfile:///data.csv.",
+            default,
+            at=(*path, "defaults"),
+        )
+
+
+def _check_form(form: FormInput, path: Path, reading: Reading) -> None:
+    if not form.inputs:
+        reading.rule((*path, "inputs"), "must not be empty", "Add the inputs of the form.")
+    for index, child in enumerate(form.inputs):
+        if isinstance(child, FormInput):
+            reading.rule(
+                (*path, "inputs", index), "a FORM cannot stand in a FORM", "Move it to the top."
+            )
+
+
+def _check_bounds(
+    least: float | timedelta | None, most: float | timedelta | None, path: Path, reading: Reading
+) -> None:
+    if isinstance(least, timedelta):
+        wrong = isinstance(most, timedelta) and least > most
+    else:
+        wrong = least is not None and isinstance(most, int | float) and least > most
+    if wrong:
+        reading.rule(path, "`min` must not be more than `max`", "Swap them.")
+
+
+def _check_dependencies(
+    inputs: Sequence[Input], path: Path, known: dict[str, Input], reading: Reading
+) -> None:
+    depends: dict[str, tuple[str, ...]] = {}
+    for declared, name, place in flattened(inputs, path):
+        wanted = declared.depends_on.inputs if declared.depends_on is not None else ()
+        depends[name] = wanted
+        where = (*place, "dependsOn")
+        for other in wanted:
+            if other == name:
+                reading.rule(where, f"Input `{name}` cannot depend on itself", "Remove it.")
+            elif other not in known:
+                meant = nearest(other, known)
+                reading.rule(
+                    where,
+                    f"Input `{name}` depends on the unknown input `{other}`",
+                    f"Did you mean `{meant}`?" if meant else "Name another input of this flow.",
+                )
+    for name, wanted in depends.items():
+        if name not in wanted and _leads_back(name, depends):
+            reading.rule(
+                path,
+                f"Cyclic input dependency detected: {name}",
+                "Remove one of the dependencies.",
+            )
+            break
+
+
+def _leads_back(start: str, depends: dict[str, tuple[str, ...]]) -> bool:
+    seen: set[str] = set()
+    waiting = list(depends[start])
+    while waiting:
+        name = waiting.pop()
+        if name == start:
+            return True
+        if name not in seen and name in depends:
+            seen.add(name)
+            waiting.extend(depends[name])
+    return False

@@ -1,0 +1,431 @@
+"""The text of a flow -> a Flow, or everything that is wrong with it."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import msgspec
+
+from domain.errors import InvalidFlow
+from domain.flow.aliases import CONDITION_ALIASES, TASK_ALIASES, TRIGGER_ALIASES
+from domain.flow.checker import check_flow, check_task, check_trigger
+from domain.flow.convert import CUSTOM, plan_of, read_fields
+from domain.flow.input_types import INPUT_TYPES, Input
+from domain.flow.model import Flow
+from domain.flow.reading import FLOW_CLASS, INVALID, Path, Reading
+from domain.flow.tasks import EXECUTOR_TYPES, FLOWABLES, ExecutorTask, PluginTask, Task
+from domain.flow.triggers import CONDITIONS, TRIGGERS, Condition, PluginTrigger, Trigger
+from domain.flow.violations import FlowViolation, constraints
+from domain.flow.yaml import (
+    DEFAULT_LIMITS,
+    Document,
+    Spot,
+    YamlError,
+    YamlLimits,
+    read_yaml,
+)
+from domain.ids import DEFAULT_TENANT
+from domain.plugin import TaskCatalogue, TypeSpec, nearest
+
+_TASK_PROPERTIES: Final = (
+    "id",
+    "type",
+    "version",
+    "description",
+    "retry",
+    "timeout",
+    "disabled",
+    "workerGroup",
+    "logLevel",
+    "allowFailure",
+    "logToFile",
+    "runIf",
+    "allowWarning",
+    "taskCache",
+    "assets",
+    "pluginDefaultsRef",
+)
+"""Shared properties of tasks, as clients of 1.3 see them listed."""
+
+_TRIGGER_PROPERTIES: Final = (
+    "id",
+    "type",
+    "version",
+    "description",
+    "conditions",
+    "disabled",
+    "workerGroup",
+    "logLevel",
+    "labels",
+    "stopAfter",
+    "logToFile",
+    "failOnTriggerError",
+    "allowConcurrent",
+    "assets",
+    "pluginDefaultsRef",
+)
+
+_DEPRECATED_TASKS: Final = frozenset(
+    name for name in FLOWABLES if name.rpartition(".")[2] in ("EachSequential", "EachParallel")
+)
+_DEPRECATED_INPUTS: Final = {"ENUM": "SELECT", "BOOLEAN": "BOOL"}
+_UNKNOWN_INPUTS_1_3: Final = frozenset({"ION", "REUSABLE_INPUTS"})
+_SERVER_SIDE: Final = frozenset({"tenantId", "revision", "deleted"})
+_IGNORED: Final = frozenset({"updated", "source", "extend", "_interface", "listeners"})
+
+
+class FlowReading(msgspec.Struct, frozen=True, kw_only=True):
+    """What came of reading a source."""
+
+    flow: Flow | None
+    """None when there is any violation."""
+    violations: tuple[FlowViolation, ...] = ()
+    deprecations: tuple[str, ...] = ()
+    """Paths of what is out of date, as the API shows them."""
+    infos: tuple[str, ...] = ()
+    """Such as `old.Type is replaced by new.Type`."""
+    warnings: tuple[str, ...] = ()
+    id: str | None = None
+    """As written, also when the flow is invalid; None when it could not be read."""
+    namespace: str | None = None
+    revision: int | None = None
+    """As written."""
+    spot: Spot | None = None
+    """Lines and columns of everything: `spot.at(("tasks", 0, "id"))`."""
+
+    @property
+    def is_readable(self) -> bool:
+        """Whether all mistakes are broken rules: it is YAML, with types and properties we know."""
+        return all(violation.kind == "rule" for violation in self.violations)
+
+    @property
+    def constraints(self) -> str | None:
+        """The mistakes as one text in the API's words, without its prefix; None: no mistakes."""
+        return constraints(self.violations)
+
+    def is_outdated(self, last_revision: int | None) -> bool:
+        """Tell whether the revision written in the source is not the one to come next."""
+        return self.revision is not None and self.revision != (last_revision or 0) + 1
+
+
+def read_flow(
+    source: str,
+    *,
+    catalogue: TaskCatalogue,
+    tenant_id: str = DEFAULT_TENANT,
+    revision: int | None = None,
+    allow_unknown_types: bool = False,
+) -> Flow:
+    """Return the flow that a source describes.
+
+    Args:
+        source: YAML (or JSON) of one flow.
+        catalogue: the task and trigger types at hand.
+        tenant_id: whose it is.
+        revision: its number; None while it has none.
+        allow_unknown_types: keep tasks and triggers of types we do not know, as they are written.
+
+    Raises:
+        InvalidFlow: with every violation.
+    """
+    reading = parse_flow(
+        source,
+        catalogue=catalogue,
+        tenant_id=tenant_id,
+        revision=revision,
+        allow_unknown_types=allow_unknown_types,
+    )
+    if reading.flow is None:
+        raise InvalidFlow((reading.constraints or "").rstrip("\n"), reading.violations)
+    return reading.flow
+
+
+def parse_flow(
+    source: str,
+    *,
+    catalogue: TaskCatalogue,
+    tenant_id: str = DEFAULT_TENANT,
+    revision: int | None = None,
+    allow_unknown_types: bool = False,
+    limits: YamlLimits = DEFAULT_LIMITS,
+) -> FlowReading:
+    """Read a source and tell everything about it; see `read_flow`. Raises nothing."""
+    try:
+        document = read_yaml(source, limits)
+    except YamlError as error:
+        return FlowReading(flow=None, violations=(source_violation(error),))
+    return flow_of_document(
+        document,
+        catalogue=catalogue,
+        tenant_id=tenant_id,
+        revision=revision,
+        allow_unknown_types=allow_unknown_types,
+    )
+
+
+def flow_of_document(
+    document: Document,
+    *,
+    catalogue: TaskCatalogue,
+    tenant_id: str = DEFAULT_TENANT,
+    revision: int | None = None,
+    allow_unknown_types: bool = False,
+) -> FlowReading:
+    """Read a flow from YAML that was read already; see `parse_flow`."""
+    reading = Reading(document, catalogue, allow_unknown_types=allow_unknown_types)
+    content = document.value
+    if not isinstance(content, dict):
+        reading.shape((), "A flow is a mapping", "Write id, namespace and tasks.")
+        return FlowReading(flow=None, violations=tuple(reading.violations))
+    plan = plan_of(Flow)
+    readable = {key: value for key, value in content.items() if key not in _IGNORED}
+    values = read_fields(plan, readable, (), reading, skip=_SERVER_SIDE, class_name=FLOW_CLASS)
+    listeners = _read_listeners(content.get("listeners"), reading)
+    flow = Flow(**{**values, "tenant_id": tenant_id, "revision": revision})
+    check_flow(flow, reading, listeners)
+    written = content.get("revision")
+    is_valid = not reading.violations
+    return FlowReading(
+        flow=flow if is_valid else None,
+        violations=tuple(reading.violations),
+        deprecations=tuple(reading.deprecations),
+        infos=tuple(reading.infos),
+        warnings=tuple(reading.warnings),
+        id=flow.id if isinstance(flow.id, str) else None,
+        namespace=flow.namespace if isinstance(flow.namespace, str) else None,
+        revision=written if isinstance(written, int) and not isinstance(written, bool) else None,
+        spot=document.spot,
+    )
+
+
+def parse_task(
+    content: dict[str, Any], *, catalogue: TaskCatalogue
+) -> tuple[Task | None, tuple[FlowViolation, ...]]:
+    """Read one task by itself, as `validate/task` does; None when there is any violation."""
+    reading = Reading(Document(content, Spot(0, 0)), catalogue, allow_unknown_types=False)
+    task = _read_task(content, (), reading)
+    if isinstance(task, Task):
+        check_task(task, (), reading)
+        return (None if reading.violations else task), tuple(reading.violations)
+    return None, tuple(reading.violations)
+
+
+def parse_trigger(
+    content: dict[str, Any], *, catalogue: TaskCatalogue
+) -> tuple[Trigger | None, tuple[FlowViolation, ...]]:
+    """Read one trigger by itself, as `validate/trigger` does; None when there is any violation."""
+    reading = Reading(Document(content, Spot(0, 0)), catalogue, allow_unknown_types=False)
+    trigger = _read_trigger(content, (), reading)
+    if isinstance(trigger, Trigger):
+        check_trigger(trigger, (), reading)
+        return (None if reading.violations else trigger), tuple(reading.violations)
+    return None, tuple(reading.violations)
+
+
+def source_violation(error: YamlError) -> FlowViolation:
+    """Return what a text that is not YAML is reported as."""
+    return FlowViolation(
+        message=error.message,
+        path="$",
+        line=error.line,
+        column=error.column,
+        remedy=error.remedy,
+        kind="source",
+    )
+
+
+def _read_listeners(value: Any, reading: Reading) -> tuple[Task, ...]:
+    """Read the tasks of listeners, which 1.x ignores: they are checked and never run."""
+    if value is None:
+        return ()
+    reading.deprecate(("listeners",))
+    reading.warn("`listeners` are ignored: use a Flow trigger or `afterExecution` instead")
+    found: list[Task] = []
+    if isinstance(value, list):
+        for index, listener in enumerate(value):
+            tasks = listener.get("tasks") if isinstance(listener, dict) else None
+            for position, item in enumerate(tasks if isinstance(tasks, list) else ()):
+                task = _read_task(item, ("listeners", index, "tasks", position), reading)
+                if isinstance(task, Task):
+                    found.append(task)
+    return tuple(found)
+
+
+def _type_of(value: Any, path: Path, reading: Reading, what: str) -> str | None:
+    """Return the type that a mapping names, or None after a report."""
+    if not isinstance(value, dict):
+        reading.shape(path, f"{what} is a mapping", "Write its id and type.")
+        return None
+    written = value.get("type")
+    if not isinstance(written, str) or not written:
+        reading.rule((*path, "type"), "must not be null", "Add the `type`.")
+        return None
+    return written
+
+
+def _unknown_type(
+    written: str, known: list[str], path: Path, reading: Reading, *, is_flow_part: bool = True
+) -> None:
+    meant = nearest(written, known)
+    reading.shape(
+        path,
+        f"Invalid type: {written}",
+        f"Did you mean {meant}?" if meant else "Install the plugin that has it, or mend the name.",
+        f"Could not resolve type id '{written}' as a subtype of `io.kestra.core.models.Plugin`: No "
+        f"plugin registered for the defined type: '{written}'\n at [Source: UNKNOWN; byte offset: "
+        "#UNKNOWN]"
+        if is_flow_part
+        else "",
+        at=(*path, "type"),
+    )
+
+
+def _noted(written: str, canonical: str, reading: Reading) -> str | None:
+    """Return the spelling to keep, after noting that it is old; None when it is canonical."""
+    if written == canonical:
+        return None
+    info = f"{written} is replaced by {canonical}"
+    if info not in reading.infos:
+        reading.infos.append(info)
+    return written
+
+
+def _read_task(value: Any, path: Path, reading: Reading) -> Any:
+    written = _type_of(value, path, reading, "A task")
+    if written is None:
+        if isinstance(value, dict):
+            rest: dict[str, Any] = {}
+            values = read_fields(plan_of(Task), value, path, reading, rest=rest)
+            return PluginTask(**{**values, "type": ""}, properties=rest)
+        return INVALID
+    canonical = TASK_ALIASES.get(written, written)
+    struct = FLOWABLES.get(canonical)
+    if struct is not None:
+        if canonical in _DEPRECATED_TASKS:
+            reading.deprecate(path)
+        plan = plan_of(struct)
+        own = tuple(name for name in plan.names if name not in plan_of(Task).fields)
+        values = read_fields(
+            plan, value, path, reading, known=(*_TASK_PROPERTIES, *own), class_name=canonical
+        )
+        spelling = _noted(written, canonical, reading)
+        return struct(**{**values, "type": canonical, "spelling": spelling})
+    spec = reading.catalogue.task(written)
+    properties: dict[str, Any] = {}
+    values = read_fields(plan_of(Task), value, path, reading, rest=properties)
+    if spec is None:
+        if not reading.allow_unknown_types:
+            _unknown_type(written, [*FLOWABLES, *reading.catalogue.tasks], path, reading)
+        else:
+            reading.warn(f"unknown type {written}: its properties are not checked")
+        return PluginTask(**values, properties=properties)
+    properties = _checked_properties(properties, spec, path, reading, _TASK_PROPERTIES)
+    if spec.deprecated:
+        reading.deprecate(path)
+    kind = ExecutorTask if spec.type in EXECUTOR_TYPES else PluginTask
+    spelling = _noted(written, spec.type, reading)
+    return kind(**{**values, "type": spec.type, "spelling": spelling}, properties=properties)
+
+
+def _checked_properties(
+    properties: dict[str, Any],
+    spec: TypeSpec,
+    path: Path,
+    reading: Reading,
+    shared: tuple[str, ...],
+) -> dict[str, Any]:
+    """Report properties that a type does not have or lacks; return them by their present names."""
+    found: dict[str, Any] = {}
+    for key, value in properties.items():
+        name = spec.property_aliases.get(key, key)
+        known = spec.properties.get(name)
+        if known is None:
+            reading.unknown((*path, key), spec.type, (*shared, *spec.properties))
+            continue
+        if known.deprecated or name != key:
+            reading.deprecate((*path, key))
+        found[name] = value
+    for name, known in spec.properties.items():
+        if known.required and found.get(name) is None:
+            reading.rule((*path, name), "must not be null", f"Add `{name}`.")
+    return found
+
+
+def _read_condition(value: Any, path: Path, reading: Reading) -> Any:
+    written = _type_of(value, path, reading, "A condition")
+    if written is None:
+        return INVALID
+    canonical = CONDITION_ALIASES.get(written, written)
+    struct = CONDITIONS.get(canonical)
+    if struct is None:
+        _unknown_type(written, list(CONDITIONS), path, reading)
+        return INVALID
+    values = read_fields(plan_of(struct), value, path, reading, class_name=canonical)
+    spelling = _noted(written, canonical, reading)
+    return struct(**{**values, "type": canonical, "spelling": spelling})
+
+
+def _read_trigger(value: Any, path: Path, reading: Reading) -> Any:
+    written = _type_of(value, path, reading, "A trigger")
+    if written is None:
+        return INVALID
+    canonical = TRIGGER_ALIASES.get(written, written)
+    struct = TRIGGERS.get(canonical)
+    if struct is not None:
+        plan = plan_of(struct)
+        own = tuple(name for name in plan.names if name not in plan_of(Trigger).fields)
+        values = read_fields(
+            plan, value, path, reading, known=(*_TRIGGER_PROPERTIES, *own), class_name=canonical
+        )
+        spelling = _noted(written, canonical, reading)
+        return struct(**{**values, "type": canonical, "spelling": spelling})
+    spec = reading.catalogue.trigger(written)
+    properties: dict[str, Any] = {}
+    values = read_fields(plan_of(Trigger), value, path, reading, rest=properties)
+    if spec is None:
+        if not reading.allow_unknown_types:
+            _unknown_type(written, [*TRIGGERS, *reading.catalogue.triggers], path, reading)
+        else:
+            reading.warn(f"unknown type {written}: its properties are not checked")
+        return PluginTrigger(**values, properties=properties)
+    properties = _checked_properties(properties, spec, path, reading, _TRIGGER_PROPERTIES)
+    spelling = _noted(written, spec.type, reading)
+    return PluginTrigger(
+        **{**values, "type": spec.type, "spelling": spelling}, properties=properties
+    )
+
+
+def _read_input(value: Any, path: Path, reading: Reading) -> Any:
+    if not isinstance(value, dict):
+        reading.shape(path, "An input is a mapping", "Write its id and type.")
+        return INVALID
+    written = value.get("type")
+    struct = INPUT_TYPES.get(written) if isinstance(written, str) else None
+    if struct is None:
+        if written is None:
+            reading.rule((*path, "type"), "must not be null", "Add the `type`.")
+            return INVALID
+        known = sorted(name for name in INPUT_TYPES if name not in _UNKNOWN_INPUTS_1_3)
+        meant = nearest(str(written), INPUT_TYPES)
+        spot = reading.document.spot.at((*path, "type"))
+        reading.shape(
+            path,
+            f"Invalid type: {written}",
+            f"Did you mean {meant}?" if meant else f"Write one of {', '.join(INPUT_TYPES)}.",
+            f"Could not resolve type id '{written}' as a subtype of "
+            f"`io.kestra.core.models.flows.Input<java.lang.Object>`: known type ids = "
+            f"[{', '.join(known)}] (for POJO property 'inputs')\n at [Source: (StringReader); "
+            f"line: {spot.line}, column: {spot.column}]",
+            at=(*path, "type"),
+            root_class="io.kestra.core.models.flows.GenericFlow",
+        )
+        return INVALID
+    if written in _DEPRECATED_INPUTS:
+        reading.deprecate((*path, "type"))
+    return struct(**read_fields(plan_of(struct), value, path, reading))
+
+
+CUSTOM[Task] = _read_task
+CUSTOM[Condition] = _read_condition
+CUSTOM[Trigger] = _read_trigger
+CUSTOM[Input] = _read_input
