@@ -1,0 +1,1 @@
+"""Internal storage and what is kept in it."""
