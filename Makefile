@@ -39,7 +39,7 @@ test: $(DEV_READY) ## everything of check, and all tests on real servers too
 	$(BIN)/pytest -q --durations=15
 
 bench: $(DEV_READY) ## measure a running server and the costs of single steps
-	$(BIN)/python bench/run.py
+	$(BIN)/python tests/bench/run.py
 
 format: $(DEV_READY) ## format the code and mend what the linter can
 	$(BIN)/ruff format

@@ -5,15 +5,16 @@ from __future__ import annotations
 import asyncio
 import uuid
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
+from pathlib import Path
 from threading import Condition, RLock
 
 import msgspec
-from domain.flow.reader import parse_flow
 
 from domain.errors import LogUnavailable, NotFound, UnreadableRecord
 from domain.flow.model import Flow
+from domain.flow.reader import parse_flow, read_flow
 from domain.ids import flow_key
 from domain.plugin import TaskCatalogue
 from domain.ports.log import Log, Tail
@@ -203,13 +204,22 @@ class LogFlowWriter:
         """Write the deletion as a revision of its own. Raises NotFound."""
         return await asyncio.to_thread(self._delete, tenant, namespace, flow_id)
 
+    def seed(self, files: Iterable[Path]) -> None:
+        """Store flows of files when there is no flow at all."""
+        if next(self._store.latest(), None) is not None:
+            return
+        for file in files:
+            source = file.read_text()
+            flow = read_flow(source, catalogue=self._store.catalogue)
+            self._save(flow.tenant_id, flow.namespace, flow.id, source)
+
     def _save(self, tenant: str, namespace: str, flow_id: str, source: str) -> FlowRevision:
         disabled = False
         flow = parse_flow(
             source,
             tenant_id=tenant,
             revision=None,
-            catalogue=self._store._catalogue,  # noqa: SLF001 - one module
+            catalogue=self._store.catalogue,
         ).flow
         if flow is not None:
             disabled = flow.disabled

@@ -6,7 +6,7 @@ import tomllib
 from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, TypeVar, get_type_hints
+from typing import Any, TypeVar, get_origin, get_type_hints
 
 import msgspec
 
@@ -22,7 +22,7 @@ def load(kind: type[_T], environment: Mapping[str, str], file: Path | None = Non
 
     A field `port` of section `api` is `[api] port` in the file and `TIDEWHEEL_API_PORT` in the
     environment, which wins; a field of the top is `TIDEWHEEL_ENGINE`. Durations are ISO-8601 or
-    seconds.
+    seconds; lists and maps are JSON in the environment.
 
     Raises:
         InvalidInput: an unreadable file, an unknown key or a value of the wrong type; all at once.
@@ -87,12 +87,13 @@ def _put(
     target: dict[str, Any], key: str, value: Any, hint: Any, path: str, wrong: list[Violation]
 ) -> None:
     try:
-        target[key] = (
-            msgspec.convert(value, hint, strict=False, dec_hook=_hook)
-            if (hint is not timedelta)
-            else parse_duration(value)
-        )
-    except (msgspec.ValidationError, ValueError) as error:
+        if hint is timedelta:
+            target[key] = parse_duration(value)
+            return
+        if isinstance(value, str) and get_origin(hint) in {dict, list, tuple}:
+            value = msgspec.json.decode(value)
+        target[key] = msgspec.convert(value, hint, strict=False, dec_hook=_hook)
+    except (msgspec.MsgspecError, ValueError) as error:
         wrong.append(Violation(f"{value!r} does not fit: {error}", path))
 
 

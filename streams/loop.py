@@ -64,3 +64,16 @@ class CommandLoop:
 
     def _commit(self, partition: int, next_offset: int) -> None:
         self._consumer.commit(self._topic, partition, next_offset)
+
+
+class Asking:
+    """Listens to nothing: for a consumer that is only asked what its group has committed."""
+
+    def assigned(self, partitions: Sequence[tuple[str, int]]) -> None:
+        """Nothing is assigned to a member that never joins."""
+
+    def revoked(self, partitions: Sequence[tuple[str, int]]) -> None:
+        """Nothing is taken from it."""
+
+    def records(self, batch: Sequence[Record]) -> None:
+        """Nothing arrives."""

@@ -14,12 +14,12 @@ DEFAULT_URL = "http://127.0.0.1:8080"
 CREDENTIALS_FILE = "client.json"
 
 
-class ServerRefused(Exception):  # noqa: N818 - names what happened
+class ServerRefused(Exception):
     """The server answered with an error; the text says which."""
 
 
 class Client:
-    """Speaks to one server. Address and user come from the arguments, the environment, or the data folder."""
+    """Speaks to one server, named by the arguments, the environment, or the data folder."""
 
     def __init__(
         self, url: str | None = None, username: str | None = None, password: str | None = None

@@ -1,4 +1,4 @@
-"""`tidewheel execution ...`"""
+"""The commands `tidewheel execution`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`tidewheel flow ...`"""
+"""The commands `tidewheel flow`."""
 
 from __future__ import annotations
 

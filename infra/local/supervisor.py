@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import signal
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from queue import SimpleQueue
@@ -161,10 +161,13 @@ class Supervisor:
             if self._runs(name):
                 self.stop_one(name)
 
-    def run(self) -> int:
+    def run(self, ready: Callable[[], None] = lambda: None) -> int:
         """Start all, wait for SIGINT, SIGTERM or the end of a component, and stop all.
 
         Call it from the main thread, which gets the signals.
+
+        Args:
+            ready: called once when all are healthy.
 
         Returns:
             The exit code for the process: 0 after a signal, 1 when a component ended by itself.
@@ -177,6 +180,7 @@ class Supervisor:
                 undo.callback(signal.signal, number, signal.signal(number, self._ask_to_stop))
             self.start()
             undo.callback(self.stop)
+            ready()
             for name, child in self._children.items():
                 watch = threading.Thread(target=self._watch, args=(name, child), daemon=True)
                 watch.start()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from domain.execution.commands import RecordTaskResult
 from domain.execution.effects import (
@@ -36,9 +36,12 @@ EXECUTOR = "executor"
 class Outbox:
     """Turns effects into records; timers go to the clock of this process."""
 
-    def __init__(self, timers: TimerClock, limit_bytes: int) -> None:
+    def __init__(
+        self, timers: TimerClock, limit_bytes: int, partitions: Callable[[str], int]
+    ) -> None:
         self._timers = timers
         self._limit = limit_bytes
+        self._partitions = partitions
 
     def records(self, partition: int, effects: Iterable[AnyEffect]) -> list[Outgoing]:
         """Return the records of effects, in order."""

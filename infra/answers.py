@@ -1,0 +1,32 @@
+"""What flowables' expressions ask of the outside world, answered by the functions tasks use."""
+
+from __future__ import annotations
+
+import logging
+
+from domain.execution.context import Answer, Question
+from domain.expression import ExpressionError, Fault, Scope
+from infra.expression.lookups import Place, RuntimeLookups, World
+
+_log = logging.getLogger(__name__)
+
+
+class RuntimeAnswers:
+    """Answers port over the ports behind expressions. Every failure is an answer."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+
+    def answer(self, question: Question) -> Answer:
+        """Return what a function gives here and now."""
+        place = Place(tenant=question.tenant, namespace=question.namespace)
+        try:
+            value = RuntimeLookups(self._world, place).call(
+                question.name, question.arguments, Scope({})
+            )
+        except (Fault, ExpressionError) as error:
+            return Answer(error=str(error))
+        except Exception as error:  # noqa: BLE001 - told to the flow, logged for us
+            _log.exception("the function %s could not be answered", question.name)
+            return Answer(error=f"{question.name} failed: {type(error).__name__}")
+        return Answer(value=value)

@@ -1,0 +1,416 @@
+"""The composition root: the only place where concrete classes meet ports."""
+
+from __future__ import annotations
+
+import base64
+import logging
+import os
+import secrets as randomness
+import socket
+import uuid
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from api.management import create_management_app
+from domain.execution.commands import FireTimer
+from domain.execution.context import Settings
+from domain.flow.core_specs import CORE_CATALOGUE
+from domain.ids import derived
+from domain.log import Level, LogBatch, LogEntry
+from domain.ports.log import Log
+from domain.ports.stores import Snapshots
+from domain.record.codec import Codec, encode
+from domain.record.envelope import Outgoing
+from domain.record.topics import CATALOGUE, EXECUTION_COMMANDS, LOGS
+from infra.accounts import ConfiguredAccount, StoredAccount
+from infra.clock import SystemClock
+from infra.config import Config
+from infra.encryption import AesEncryption
+from infra.expression.jq_pool import JqPool
+from infra.expression.lookups import World
+from infra.flows import FlowStore, LogFlowWriter
+from infra.kv import KeyValueStore
+from infra.metrics.prometheus import PrometheusMetrics
+from infra.secrets.env import EnvironmentSecrets
+from infra.snapshots import SqliteSnapshots
+from infra.storage.local import LocalBlobs
+from infra.storage.namespace_files import StoredNamespaceFiles
+from streams.handler import CommandHandler
+from streams.loop import CommandLoop
+from streams.timers import TimerClock
+
+if TYPE_CHECKING:
+    import faust
+
+    from projections.store import ReadStore
+
+Fatal = Callable[[BaseException], None]
+Soon = Callable[[Callable[[], None]], None]
+_log = logging.getLogger(__name__)
+_LOG_BATCHES: Codec[LogBatch] = Codec(LogBatch)
+
+
+@dataclass
+class Assembly:
+    """The parts of one process."""
+
+    management: Any
+    """ASGI application of the management port."""
+    api: Any = None
+    """ASGI application of the API; None where the process has no webserver."""
+    apps: list[faust.App] = field(default_factory=list)
+    """Run on the main thread's loop, after `start` and until before `close`."""
+    starts: list[Callable[[], None]] = field(default_factory=list)
+    closes: list[Callable[[], None]] = field(default_factory=list)
+
+    def add(self, start: Callable[[], None] | None, close: Callable[[], None] | None) -> None:
+        """Add a part: started after, and closed before, those added earlier."""
+        if start is not None:
+            self.starts.append(start)
+        if close is not None:
+            self.closes.append(close)
+
+    def start(self) -> None:
+        """Start all parts, in order."""
+        for start in self.starts:
+            start()
+
+    def close(self) -> None:
+        """Close all parts, last first; what fails is told and does not keep the others open."""
+        for close in reversed(self.closes):
+            try:
+                close()
+            except Exception:  # noqa: BLE001 - logged; the others are closed all the same
+                _log.exception("a part could not be closed cleanly")
+
+
+def open_log(config: Config) -> Log:
+    """Return the engine's log."""
+    if config.engine == "embedded":
+        from infra.embedded.log import EmbeddedLog
+
+        return EmbeddedLog(config.data.dir / "log", config.log)
+    from infra.kafka.log import KafkaLog
+
+    return KafkaLog(config.log)
+
+
+def open_read_store(config: Config) -> ReadStore:
+    """Return the engine's read models."""
+    from projections.catalogue import MODELS
+
+    if config.engine == "embedded":
+        from infra.embedded.search import SqliteReadStore
+
+        return SqliteReadStore(config.data.dir / "read-models.sqlite", MODELS)
+    from infra.opensearch.store import OpenSearchReadStore
+
+    return OpenSearchReadStore(config.opensearch, MODELS)
+
+
+class _Shop:
+    """What the parts of one process share, made once."""
+
+    def __init__(self, config: Config, fatal: Fatal, soon: Soon) -> None:
+        self.config = config
+        self.fatal = fatal
+        self.soon = soon
+        config.data.dir.mkdir(parents=True, exist_ok=True)
+        self.clock = SystemClock()
+        self.metrics = PrometheusMetrics()
+        self.log = open_log(config)
+        self.log.ensure_topics([topic.name for topic in CATALOGUE])
+        self.flows = FlowStore(self.log, CORE_CATALOGUE)
+        storage = Path(config.data.storage) if config.data.storage else config.data.dir / "storage"
+        self.blobs = LocalBlobs(storage, sync=False)
+        self.files = StoredNamespaceFiles(self.blobs, self.clock)
+        self.kv = KeyValueStore(self.log, self.clock, fatal)
+        self.secrets = EnvironmentSecrets(os.environ)
+        self.encryption = AesEncryption(_encryption_key(config))
+        self.jq = JqPool()
+        prefix = config.variables.env_prefix
+        envs = {
+            name.removeprefix(prefix).lower(): value
+            for name, value in os.environ.items()
+            if name.startswith(prefix)
+        }
+        self.settings = Settings(envs=envs, globals=dict(config.variables.globals))
+        self.world = World(
+            clock=self.clock,
+            secrets=self.secrets,
+            kv=self.kv,
+            files=self.files,
+            blobs=self.blobs,
+            jq=self.jq,
+            envs=envs,
+        )
+        self.nonce = uuid.uuid4().hex[:8]
+        self.assembly = Assembly(management=None)
+        self.assembly.add(None, self.log.close)
+        self.assembly.add(self.flows.start, self.flows.close)
+        self.assembly.add(self.kv.start, self.kv.close)
+        self.assembly.add(None, self.jq.close)
+        self._store: ReadStore | None = None
+
+    @property
+    def store(self) -> ReadStore:
+        """The read models, opened at the first use."""
+        if self._store is None:
+            self._store = open_read_store(self.config)
+            self.assembly.add(None, self._store.close)
+        return self._store
+
+    def snapshots(self, name: str) -> Snapshots:
+        """Open the snapshots of a component."""
+        folder = self.config.data.dir / "snapshots"
+        folder.mkdir(parents=True, exist_ok=True)
+        opened = SqliteSnapshots(folder / f"{name}-{self.config.engine}.sqlite")
+        self.assembly.add(None, opened.close)
+        return opened
+
+    def committed(self, group: str, topic: str) -> Callable[[int], int | None]:
+        """Return what tells the committed offset of a partition."""
+        from streams.loop import Asking
+
+        consumer = self.log.consumer(group, [topic], Asking())
+        return lambda partition: consumer.committed(topic, partition)[0]
+
+    def drive(self, group: str, member: str, handlers: list[CommandHandler]) -> None:
+        """Have handlers driven by the engine: loops of our own, or a Faust app."""
+        config = self.config
+        interval = config.executor.commit_interval_seconds
+        if config.engine == "embedded":
+            for handler in handlers:
+                loop = CommandLoop(
+                    self.log,
+                    group,
+                    handler,
+                    member=member,
+                    commit_interval_seconds=interval,
+                    failed=self.fatal,
+                )
+                self.assembly.add(loop.start, loop.close)
+            return
+        from streams.agent import AgentOptions, build_app
+
+        options = AgentOptions(
+            bootstrap_servers=config.log.bootstrap_servers,
+            prefix=config.log.prefix,
+            instance_id=member,
+            session_timeout_seconds=config.log.session_timeout.total_seconds(),
+            commit_interval_seconds=interval,
+        )
+        self.assembly.apps.append(build_app(group, options, handlers))
+
+    def log_lines(self, execution_id: str) -> Iterator[LogEntry]:
+        """Yield the log lines of an execution, in order, as far as they are on the log."""
+        for record in self.log.reader.by_key(LOGS, execution_id):
+            yield from _LOG_BATCHES.decode(record).entries
+
+
+def assemble(config: Config, roles: frozenset[str], fatal: Fatal, soon: Soon) -> Assembly:
+    """Build the parts of a process; nothing runs yet.
+
+    Args:
+        config: the configuration.
+        roles: of `executor`, `scheduler`, `worker`, `indexer`, `webserver`.
+        fatal: told of what forbids to go on.
+        soon: runs something on the main thread's loop.
+    """
+    shop = _Shop(config, fatal, soon)
+    for role, build in _BUILDERS.items():
+        if role in roles:
+            build(shop)
+    shop.assembly.management = create_management_app(
+        shop.metrics, information={"version": config.api.version, "roles": sorted(roles)}
+    )
+    return shop.assembly
+
+
+def _executor(shop: _Shop) -> None:
+    from infra.answers import RuntimeAnswers
+    from streams.executor.stepper import ExecutionStepper
+    from streams.slots import SlotKeeper
+    from streams.steps import StepHandler
+
+    member = shop.config.executor.id or socket.gethostname()
+
+    def due(partition: int, execution_id: str, timer_id: str) -> None:
+        command = FireTimer(
+            execution_id=execution_id,
+            command_id=derived("fire", execution_id, timer_id),
+            issuer=member,
+            timer_id=timer_id,
+        )
+        outgoing = Outgoing(EXECUTION_COMMANDS, execution_id, encode(command), partition=partition)
+        shop.log.writer.send(outgoing, _or_fatal(shop.fatal))
+
+    timers = TimerClock(shop.clock, due)
+    stepper = ExecutionStepper(
+        shop.log,
+        shop.flows,
+        RuntimeAnswers(shop.world),
+        timers,
+        shop.snapshots(f"executor-{member}"),
+        shop.config.executor,
+        shop.metrics,
+        shop.settings,
+    )
+    handler = StepHandler(
+        shop.log,
+        stepper,
+        writer=f"{member}:{shop.nonce}",
+        component="executor",
+        committed=shop.committed("executor", stepper.topic),
+        fatal=shop.fatal,
+        metrics=shop.metrics,
+        soon=None if shop.config.engine == "embedded" else shop.soon,
+    )
+    shop.assembly.add(timers.start, timers.close)
+    shop.assembly.add(None, stepper.close)
+    shop.drive("executor", member, [handler, SlotKeeper(shop.log, shop.fatal)])
+
+
+def _worker(shop: _Shop) -> None:
+    from infra.plugins.catalogue import core_plugins
+    from streams.worker.context import RunContext, Services
+    from streams.worker.worker import Worker
+
+    def lookups(context: RunContext) -> Any:
+        from infra.expression.lookups import Place, RuntimeLookups
+
+        def error_logs() -> list[Mapping[str, Any]]:
+            entries = shop.log_lines(context.request.execution_id)
+            return [_view(entry) for entry in entries if entry.level is Level.ERROR]
+
+        return RuntimeLookups(shop.world, Place.of(context.variables, error_logs=error_logs))
+
+    services = Services(
+        blobs=shop.blobs,
+        kv=shop.kv,
+        files=shop.files,
+        encryption=shop.encryption,
+        lookups=lookups,
+        logs=shop.log_lines,
+        clock=shop.clock,
+        zone=UTC,
+    )
+    worker = Worker(
+        shop.config.worker, shop.log, core_plugins(), services, shop.metrics, shop.fatal
+    )
+    shop.assembly.add(worker.start, worker.stop)
+
+
+def _view(entry: LogEntry) -> dict[str, Any]:
+    """Return a log line as expressions see it."""
+    return {
+        "taskId": entry.task_id,
+        "taskRunId": entry.task_run_id,
+        "attemptNumber": entry.attempt,
+        "timestamp": entry.timestamp,
+        "level": entry.level.value,
+        "message": entry.message,
+    }
+
+
+def _indexer(shop: _Shop) -> None:
+    from projections.indexer import Indexer
+
+    member = f"indexer-{socket.gethostname()}"
+    indexer = Indexer(
+        shop.log,
+        shop.store,
+        shop.snapshots("indexer"),
+        shop.metrics,
+        member=member,
+        failed=shop.fatal,
+        options=shop.config.indexer,
+    )
+    shop.assembly.add(indexer.start, indexer.close)
+
+
+def _scheduler(shop: _Shop) -> None:
+    del shop
+
+
+def _webserver(shop: _Shop) -> None:
+    from api.app import create_app
+    from api.context import ApiDependencies, Queries
+    from infra.expression.chance import new_id
+    from infra.gateway import LogGateway
+    from projections.executions.query import ExecutionQueries
+    from projections.flows.query import FlowQueries
+    from projections.logs.query import LogQueries
+    from projections.metrics.query import MetricQueries
+    from projections.window import Window
+
+    window = Window(shop.log.reader, shop.config.window)
+    shop.metrics.gauge("window_executions", lambda: float(len(window)))
+    now = shop.clock.now
+    writer = LogFlowWriter(shop.log, shop.flows)
+    server = shop.config.server
+    accounts = (
+        ConfiguredAccount(server.username, server.password)
+        if server.password
+        else StoredAccount(shop.config.data.dir)
+    )
+    dependencies = ApiDependencies(
+        gateway=LogGateway(shop.log.writer, window),
+        window=window,
+        flows=shop.flows,
+        flow_writer=writer,
+        blobs=shop.blobs,
+        queries=Queries(
+            executions=ExecutionQueries(shop.store, now),
+            flows=FlowQueries(shop.store, now),
+            logs=LogQueries(shop.store, now),
+            metrics=MetricQueries(shop.store),
+        ),
+        log=shop.log.reader,
+        catalogue=CORE_CATALOGUE,
+        new_id=new_id,
+        now=now,
+        accounts=accounts,
+        metrics=shop.metrics,
+    )
+    shop.assembly.api = create_app(shop.config.api, dependencies)
+    shop.assembly.add(window.start, window.close)
+    if shop.config.data.examples:
+        folder = Path(shop.config.data.examples)
+        shop.assembly.add(lambda: writer.seed(sorted(folder.glob("*.yaml"))), None)
+
+
+_BUILDERS: dict[str, Callable[[_Shop], None]] = {
+    "webserver": _webserver,
+    "indexer": _indexer,
+    "executor": _executor,
+    "worker": _worker,
+    "scheduler": _scheduler,
+}
+"""Readers before writers: who follows the log sees all that this process does."""
+
+
+def _or_fatal(fatal: Fatal) -> Callable[[object, Exception | None], None]:
+    def delivered(_: object, error: Exception | None) -> None:
+        if error is not None:
+            fatal(error)
+
+    return delivered
+
+
+def _encryption_key(config: Config) -> str:
+    """Return the configured key, or the one made once in the data folder."""
+    if config.data.encryption_key:
+        return config.data.encryption_key
+    path = config.data.dir / "encryption.key"
+    try:
+        return path.read_text().strip()
+    except FileNotFoundError:
+        key = base64.b64encode(randomness.token_bytes(32)).decode()
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "w") as file:
+            file.write(key)
+        return key

@@ -1,0 +1,256 @@
+"""The executor's aggregate: executions, stepped by the machine, kept in memory and snapshots."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Sequence
+from time import perf_counter
+from typing import Protocol
+
+import msgspec
+from domain.execution.machine import Needs, react, step
+
+from domain.errors import BrokenInvariant, UnreadableRecord
+from domain.execution.commands import Command, CreateExecution, ExecutionCommand, tag_of
+from domain.execution.context import DEFAULT_SETTINGS, Answer, Context, Question, Settings
+from domain.execution.fold import RECORDS, PartitionFold, encode_state, is_settled
+from domain.execution.record import EventRecord
+from domain.execution.state import Execution
+from domain.flow.model import Flow
+from domain.ports.log import Log
+from domain.ports.metrics import Metrics
+from domain.ports.stores import Snapshots
+from domain.record.codec import Codec, encode
+from domain.record.envelope import Outgoing, Record
+from domain.record.topics import EXECUTION_COMMANDS, EXECUTION_EVENTS
+from streams.executor.outbox import Outbox
+from streams.options import ExecutorOptions
+from streams.steps import Stepped
+from streams.timers import TimerClock
+
+COMMANDS: Codec[ExecutionCommand] = Codec(ExecutionCommand)
+"""Reads values of `execution.commands`."""
+_MOST_ROUNDS = 1_000
+"""Rounds of questions and answers within one step."""
+
+
+class FlowSource(Protocol):
+    """Finds flows; looks at the end of the log before it says None."""
+
+    def require(
+        self, tenant: str, namespace: str, flow_id: str, revision: int | None = None
+    ) -> Flow | None:
+        """Return a flow in force."""
+        ...
+
+
+class Answers(Protocol):
+    """Answers what flowables' expressions ask of the outside world. May block."""
+
+    def answer(self, question: Question) -> Answer:
+        """Return the answer; failures are answers too."""
+        ...
+
+
+class _Partition:
+    __slots__ = ("changed", "ended", "fold", "since_snapshot")
+
+    def __init__(self, fold: PartitionFold) -> None:
+        self.fold = fold
+        self.ended: OrderedDict[str, None] = OrderedDict()
+        self.changed: set[str] = set()
+        """Executions that differ from the snapshot."""
+        self.since_snapshot = 0
+
+
+class ExecutionStepper:
+    """Stepper of executions."""
+
+    topic = EXECUTION_COMMANDS
+    event_topic = EXECUTION_EVENTS
+
+    def __init__(
+        self,
+        log: Log,
+        flows: FlowSource,
+        answers: Answers,
+        timers: TimerClock,
+        snapshots: Snapshots,
+        options: ExecutorOptions,
+        metrics: Metrics,
+        settings: Settings = DEFAULT_SETTINGS,
+    ) -> None:
+        self._log = log
+        self._flows = flows
+        self._answers = answers
+        self._timers = timers
+        self._snapshots = snapshots
+        self._options = options
+        self._metrics = metrics
+        self._settings = settings
+        self._outbox = Outbox(timers, options.command_limit_bytes, log.writer.partitions)
+        self._partitions: dict[int, _Partition] = {}
+        metrics.gauge("executor_executions_live", self._live)
+        metrics.gauge("executor_timers", lambda: len(timers))
+
+    def load(self, partition: int) -> int | None:
+        """Take up the snapshot of a partition; returns the next event offset to fold."""
+        offset = self._snapshots.offset(partition)
+        fold = PartitionFold(
+            partition,
+            load=lambda execution_id: self._snapshots.load(partition, execution_id),
+            next_offset=offset or 0,
+        )
+        if offset is not None:
+            for execution_id, _ in self._snapshots.live(partition):
+                fold.get(execution_id)
+        self._partitions[partition] = _Partition(fold)
+        return offset
+
+    def fold(self, record: Record) -> None:
+        """Fold one event record, or ignore it by the shared rule."""
+        known = self._partitions[record.partition]
+        applied = known.fold.apply(record)
+        if applied is not None and applied.state is not None:
+            self._touched(known, applied.state)
+            self._tidy(record.partition, known, record.offset + 1)
+
+    def ready(self, partition: int) -> None:
+        """Everything is folded: set the clock."""
+        self._timers.forget(partition)
+        for state in self._partitions[partition].fold.states.values():
+            for timer in state.timers.values():
+                self._timers.schedule(partition, state.id, timer)
+
+    def step(self, command: Record) -> Stepped:
+        """Step one command and fold its events."""
+        begun = perf_counter()
+        decoded = COMMANDS.decode(command)
+        if decoded.execution_id != command.key:
+            raise UnreadableRecord(
+                f"the command's key {command.key!r} is not its execution {decoded.execution_id!r}"
+            )
+        known = self._partitions[command.partition]
+        state = known.fold.get(decoded.execution_id)
+        before = 0 if state is None else state.sequence
+        flow = self._flow(state, decoded)
+        context = Context(
+            now=command.timestamp,
+            command_offset=command.offset,
+            settings=self._settings,
+            find_flow=self._flows.require,
+        )
+        answers: dict[str, Answer] = {}
+        for _ in range(_MOST_ROUNDS):
+            result = step(flow, state, decoded, context)
+            if not isinstance(result, Needs):
+                break
+            for question in result.questions:
+                answers[question.key] = self._answers.answer(question)
+            context = msgspec.structs.replace(context, answers=answers)
+        else:
+            raise BrokenInvariant(f"a step asked {_MOST_ROUNDS} rounds of questions")
+        if not result.events:
+            return Stepped()
+        record = EventRecord(
+            execution_id=decoded.execution_id,
+            sequence=before + 1 if result.state is not None else 0,
+            command_id=decoded.command_id,
+            command_offset=command.offset,
+            timestamp_ms=command.timestamp_ms,
+            events=list(result.events),
+            command=tag_of(decoded),
+            issuer=decoded.issuer,
+        )
+        if result.state is not None:
+            known.fold.stepped(result.state, record)
+            self._touched(known, result.state)
+        stepped = Stepped(
+            Outgoing(EXECUTION_EVENTS, decoded.execution_id, encode(record)),
+            self._outbox.records(command.partition, result.effects),
+        )
+        self._metrics.count("executor_commands", 1, record.command)
+        self._metrics.count("executor_events", len(record.events))
+        self._metrics.observe("executor_step_seconds", perf_counter() - begun)
+        self._tidy(command.partition, known)
+        return stepped
+
+    def effects_of(self, recorded: Record) -> Sequence[Outgoing]:
+        """Derive the effects of a recorded step again."""
+        record = RECORDS.decode(recorded)
+        state = self._partitions[recorded.partition].fold.get(record.execution_id)
+        if state is None:
+            return ()
+        flow = self._flows.require(
+            state.tenant, state.namespace, state.flow_id, state.flow_revision
+        )
+        effects = react(flow, state, record.events)
+        return self._outbox.records(recorded.partition, effects)
+
+    def forget(self, partition: int) -> None:
+        """Drop everything of a partition; the snapshot stays."""
+        self._partitions.pop(partition, None)
+        self._timers.forget(partition)
+
+    def snapshot(self, partition: int, end: int | None = None) -> None:
+        """Store what changed, so that the next start folds a tail.
+
+        Args:
+            partition: which.
+            end: the next event offset to fold; None while stepping: waits until all is durable,
+                so that no snapshot is ahead of the log.
+        """
+        known = self._partitions.get(partition)
+        if known is None:
+            return
+        if end is None:
+            self._log.writer.flush()
+            _, end = self._log.reader.bounds(EXECUTION_EVENTS, partition)
+        states = (known.fold.states.get(execution_id) for execution_id in known.changed)
+        self._snapshots.save(
+            partition,
+            end,
+            ((state.id, encode_state(state), is_settled(state)) for state in states if state),
+        )
+        known.changed.clear()
+        known.since_snapshot = 0
+
+    def close(self) -> None:
+        """Store all partitions."""
+        for partition in list(self._partitions):
+            self.snapshot(partition)
+
+    def _flow(self, state: Execution | None, command: Command) -> Flow | None:
+        if state is not None:
+            return self._flows.require(
+                state.tenant, state.namespace, state.flow_id, state.flow_revision
+            )
+        if isinstance(command, CreateExecution):
+            return self._flows.require(
+                command.tenant, command.namespace, command.flow_id, command.flow_revision
+            )
+        return None
+
+    def _touched(self, known: _Partition, state: Execution) -> None:
+        known.changed.add(state.id)
+        known.since_snapshot += 1
+        if is_settled(state):
+            known.ended[state.id] = None
+            known.ended.move_to_end(state.id)
+        else:
+            known.ended.pop(state.id, None)
+
+    def _tidy(self, partition: int, known: _Partition, end: int | None = None) -> None:
+        """Snapshot now and then; ended executions leave memory only after they are stored."""
+        if (
+            known.since_snapshot < self._options.snapshot_every
+            and len(known.ended) < 2 * self._options.ended_in_memory
+        ):
+            return
+        self.snapshot(partition, end)
+        while len(known.ended) > self._options.ended_in_memory:
+            execution_id, _ = known.ended.popitem(last=False)
+            known.fold.drop(execution_id)
+
+    def _live(self) -> float:
+        return float(sum(len(p.fold.states) - len(p.ended) for p in self._partitions.values()))
