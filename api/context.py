@@ -1,0 +1,90 @@
+"""What the routes work with: the ports, handed in by whoever starts the webserver."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from litestar import Request
+
+from api.auth import Accounts, Gate
+from api.live_logs import LiveLogs
+from api.options import ApiOptions
+from api.views.execution import execution_view, moved_view
+from domain.execution.lifecycle import StateType
+from domain.execution.state import Execution
+from domain.plugin import TaskCatalogue
+from domain.ports.gateway import CommandGateway, ExecutionWindow, FlowWriter
+from domain.ports.log import LogReader
+from domain.ports.metrics import Metrics, NoMetrics
+from domain.ports.stores import Blobs, Flows
+from projections.executions.query import ExecutionQueries
+from projections.flows.query import FlowQueries
+from projections.logs.query import LogQueries
+from projections.metrics.query import MetricQueries
+
+
+@dataclass(frozen=True, kw_only=True)
+class Queries:
+    """The read models. Their calls block."""
+
+    executions: ExecutionQueries
+    flows: FlowQueries
+    logs: LogQueries
+    metrics: MetricQueries
+
+
+@dataclass(frozen=True, kw_only=True)
+class ApiDependencies:
+    """The ports of the webserver."""
+
+    gateway: CommandGateway
+    window: ExecutionWindow
+    flows: Flows
+    flow_writer: FlowWriter
+    blobs: Blobs
+    queries: Queries
+    log: LogReader
+    catalogue: TaskCatalogue
+    new_id: Callable[[], str]
+    """Returns a fresh execution id: a random UUID in base 62."""
+    now: Callable[[], datetime]
+    accounts: Accounts | None = None
+    """None only where `basic_auth` is off."""
+    metrics: Metrics = field(default_factory=NoMetrics)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Context:
+    """Everything a route may use."""
+
+    options: ApiOptions
+    ports: ApiDependencies
+    gate: Gate | None
+    live_logs: LiveLogs
+
+    def url(self, execution: Execution) -> str:
+        """Return the link to an execution's page."""
+        path = f"{execution.tenant}/executions/{execution.namespace}/{execution.flow_id}"
+        return f"{self.options.url}/ui/{path}/{execution.id}"
+
+    def view(self, execution: Execution) -> dict[str, Any]:
+        """Return an execution as it is now."""
+        return execution_view(execution)
+
+    def moved(self, execution: Execution, state: StateType, outputs: Any = None) -> dict[str, Any]:
+        """Return an execution as it was when an action had brought it into a state."""
+        return moved_view(execution, state, outputs)
+
+
+def context(request: Request[Any, Any, Any]) -> Context:
+    """Return what this request's route may use."""
+    found: Context = request.app.state["context"]
+    return found
+
+
+def user_name(request: Request[Any, Any, Any]) -> str:
+    """Return who asks; empty for the open paths."""
+    return str(request.scope.get("user_name", ""))

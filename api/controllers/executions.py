@@ -1,0 +1,190 @@
+"""Executions: read, search, follow, delete."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
+import msgspec
+from litestar import Controller, Request, delete, get, post
+
+from api import reply
+from api.actions import submit
+from api.body import read_json
+from api.context import Context, context
+from api.controllers.execution_bulk import deletion
+from api.controllers.filters import EXECUTION_FLAT
+from api.errors import not_found
+from api.events import event_page
+from api.labels import CORRELATION_ID
+from api.parameters import Parameters, read_page, read_query
+from api.reading import require_execution
+from api.reply import Reply
+from api.sse import EventStream, event, merged
+from api.views.execution import latest_view, start_view, status_event_view
+from api.views.text import instant
+from domain.execution.state import Execution
+from domain.ids import DEFAULT_TENANT
+from projections.search import Filter, Operation, Query
+
+Http = Request[Any, Any, Any]
+_DISTINCT = {"NAMESPACE": "namespace", "FLOW_ID": "flowId", "STATE": "state"}
+
+
+class FlowFilter(msgspec.Struct):
+    """Names a flow."""
+
+    namespace: str
+    id: str
+
+
+class Executions(Controller):
+    """Routes that read executions."""
+
+    path = "/api/v1/executions"
+    tags = ["Executions"]  # noqa: RUF012 - Litestar's way
+
+    @get("/", operation_id="searchExecutionsByFlowId", status_code=200)
+    async def of_flow(self, request: Http) -> Reply:
+        """Return the executions of one flow, latest first."""
+        own, parameters = context(request), Parameters.of(request)
+        namespace, flow_id = parameters.require("namespace"), parameters.require("flowId")
+        found = await own.ports.queries.executions.by_flow(
+            DEFAULT_TENANT, namespace, flow_id, read_page(parameters), task_runs=True
+        )
+        return reply.page([own.view(execution) for execution in found.results], found.total)
+
+    @get("/search", operation_id="searchExecutions", status_code=200)
+    async def search(self, request: Http) -> Reply:
+        """Return a page of the executions that filters find."""
+        own = context(request)
+        query = read_query(Parameters.of(request), EXECUTION_FLAT)
+        found = await own.ports.queries.executions.search(query, task_runs=True)
+        return reply.page([own.view(execution) for execution in found.results], found.total)
+
+    @get("/namespaces", operation_id="listExecutableDistinctNamespaces", status_code=200)
+    async def namespaces(self, request: Http) -> Reply:
+        """Return the namespaces that have or had flows."""
+        queries = context(request).ports.queries.flows
+        return reply.json(await queries.namespaces(DEFAULT_TENANT, deleted=True))
+
+    @get("/distinct-field-values", operation_id="findDistinctFieldValues", status_code=200)
+    async def distinct(self, request: Http) -> Reply:
+        """Return the values of a field among the executions that filters find."""
+        parameters = Parameters.of(request)
+        field = parameters.require("field")
+        query = read_query(parameters, paged=False)
+        size = parameters.number("size", 100) or 100
+        queries = context(request).ports.queries.executions
+        return reply.json(await queries.distinct(query, _DISTINCT.get(field, field), size))
+
+    @post("/latest", operation_id="getLatestExecutions", status_code=200)
+    async def latest(self, request: Http) -> Reply:
+        """Return the last execution of each of some flows; of all when none is named."""
+        flows = await read_json(request, list[FlowFilter], "flowFilters")
+        found = await context(request).ports.queries.executions.latest(
+            DEFAULT_TENANT, [(flow.namespace, flow.id) for flow in flows]
+        )
+        return reply.json([latest_view(execution) for execution in found])
+
+    @get("/{execution_id:str}", operation_id="getExecution", status_code=200)
+    async def read(self, request: Http, execution_id: str) -> Reply:
+        """Return an execution."""
+        own = context(request)
+        return reply.json(own.view(await require_execution(own, execution_id)))
+
+    @delete("/{execution_id:str}", operation_id="deleteExecution", status_code=200)
+    async def remove(self, request: Http, execution_id: str) -> Reply:
+        """Delete an execution."""
+        own = context(request)
+        execution = await require_execution(own, execution_id)
+        await submit(own, deletion(request, Parameters.of(request))(execution))
+        return reply.empty(204)
+
+    @get("/{execution_id:str}/follow", operation_id="followExecution", status_code=200)
+    async def follow(self, request: Http, execution_id: str) -> Reply:
+        """Send an execution whenever it moves, until it has ended."""
+        own = context(request)
+        execution = await require_execution(own, execution_id)
+        return stream(own, follow_events(own, execution))
+
+    @get(
+        "/{execution_id:str}/follow-dependencies",
+        operation_id="followDependenciesExecutions",
+        status_code=200,
+    )
+    async def follow_dependencies(self, request: Http, execution_id: str) -> Reply:
+        """Send the state of every execution of the same chain whenever it moves."""
+        own = context(request)
+        execution = await require_execution(own, execution_id)
+        return stream(own, dependency_events(own, execution))
+
+    @get("/{execution_id:str}/events", operation_id="listExecutionEvents", status_code=200)
+    async def events(self, request: Http, execution_id: str) -> Reply:
+        """Return a page of the execution's event stream, from a sequence number on."""
+        own, parameters = context(request), Parameters.of(request)
+        start = max(1, parameters.number("from", 1) or 1)
+        page = read_page(parameters, 100)
+        found = await asyncio.to_thread(event_page, own.ports.log, execution_id, start, page.size)
+        if found is None:
+            raise not_found()
+        return reply.json(found)
+
+
+def stream(own: Context, events: AsyncIterator[bytes]) -> EventStream:
+    """Return an answer that sends events."""
+    return EventStream(events, own.options.follow_keep_alive_seconds, own.options.follow_seconds)
+
+
+async def follow_events(own: Context, execution: Execution) -> AsyncIterator[bytes]:
+    """Yield `start`, a `progress` per step, and `end` when nothing more can happen."""
+    yield event("start", start_view(execution.id, instant(own.ports.now())))
+    if is_over(execution):
+        yield event("end", own.view(execution))
+        return
+    async for latest in own.ports.window.follow(execution.id):
+        if is_over(latest):
+            yield event("end", own.view(latest))
+            return
+        yield event("progress", own.view(latest))
+
+
+async def dependency_events(own: Context, execution: Execution) -> AsyncIterator[bytes]:
+    """Yield the state of every execution that shares the correlation id, and a last `end-all`."""
+    yield event("start", {"executionId": execution.id})
+    chain = {
+        member.id: member
+        for member in await own.ports.queries.executions.every(chain_of(execution))
+    }
+    chain[execution.id] = execution
+    running = {key for key, member in chain.items() if not is_over(member)}
+    for key in chain.keys() - running:
+        yield event("end", status_event_view(chain[key]))
+    async for latest in merged([own.ports.window.follow(key) for key in running]):
+        over = is_over(latest)
+        if latest.id not in running:
+            continue
+        yield event("end" if over else "progress", status_event_view(latest))
+        if over:
+            running.discard(latest.id)
+        if not running:
+            break
+    yield event("end-all", {"executionId": execution.id})
+
+
+def chain_of(execution: Execution) -> Query:
+    """Return the query for all executions that share an execution's correlation id."""
+    shared = next(
+        (label.value for label in execution.labels if label.key == CORRELATION_ID), execution.id
+    )
+    wanted = Filter("labels", Operation.EQUALS, shared, CORRELATION_ID)
+    return Query(execution.tenant, [wanted])
+
+
+def is_over(execution: Execution) -> bool:
+    """True when nothing more happens by itself: ended, afterExecution included."""
+    return execution.closed and execution.state.current.is_terminal
+
+
+ROUTES = [Executions]

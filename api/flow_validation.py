@@ -1,0 +1,70 @@
+"""What is wrong with sources, as the validation routes tell it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from api import flows
+from api.context import Context
+from domain.flow.reader import FlowReading, parse_task, parse_trigger
+from domain.flow.violations import FlowViolation, constraints
+from domain.flow.yaml import YamlError, read_yaml
+
+View = dict[str, Any]
+
+
+def validate_documents(own: Context, text: str) -> list[View]:
+    """Return one verdict per document of a text; an empty text is one document."""
+    documents = flows.split(text) or [text]
+    return [
+        _verdict(own, index, flows.parse(own, document)) for index, document in enumerate(documents)
+    ]
+
+
+def validate_part(own: Context, text: str, *, trigger: bool) -> View:
+    """Return the verdict on one task or trigger."""
+    view: View = {"index": 0}
+    try:
+        content = read_yaml(text).value
+    except YamlError as error:
+        return view | {"constraints": error.message, "outdated": False}
+    if not isinstance(content, dict):
+        return view | {"constraints": "A mapping is expected", "outdated": False}
+    violations: tuple[FlowViolation, ...]
+    if trigger:
+        _, violations = parse_trigger(content, catalogue=own.ports.catalogue)
+    else:
+        _, violations = parse_task(content, catalogue=own.ports.catalogue)
+    found = constraints(violations)
+    if found is not None:
+        view["constraints"] = found
+    return view | {"outdated": False}
+
+
+def _verdict(own: Context, index: int, reading: FlowReading) -> View:
+    view: View = {"index": index}
+    if reading.is_readable:
+        if reading.namespace is not None:
+            view["namespace"] = reading.namespace
+        if reading.id is not None:
+            view["flow"] = reading.id
+    found = reading.constraints
+    if found is not None:
+        source = any(violation.kind == "source" for violation in reading.violations)
+        prefix = "Illegal Flow source: " if source else ""
+        view["constraints"] = f"Validation error: {prefix}{found}"
+    if not reading.is_readable:
+        return view | {"outdated": False}
+    return view | {
+        "outdated": reading.is_outdated(_last_revision(own, reading)),
+        "deprecationPaths": list(reading.deprecations),
+        "warnings": list(reading.warnings),
+        "infos": list(reading.infos),
+    }
+
+
+def _last_revision(own: Context, reading: FlowReading) -> int | None:
+    if reading.namespace is None or reading.id is None:
+        return None
+    stored = flows.latest(own, reading.namespace, reading.id)
+    return None if stored is None else stored.revision

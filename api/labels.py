@@ -1,0 +1,77 @@
+"""Labels that a caller gives."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import msgspec
+
+from api.errors import Detail, illegal_argument, illegal_state, invalid_entity
+from domain.execution.state import Label
+
+SYSTEM_PREFIX = "system."
+CORRELATION_ID = "system.correlationId"
+FROM = "system.from"
+
+
+class LabelBody(msgspec.Struct):
+    """A label in a body."""
+
+    key: str | None = None
+    value: str | None = None
+
+
+def checked_labels(body: Sequence[LabelBody], path: str) -> list[Label]:
+    """Return labels of a body.
+
+    Args:
+        body: as sent.
+        path: what errors call the list.
+
+    Raises:
+        ApiError: 422 an empty key or value, 409 a key given twice with different values.
+    """
+    details = []
+    labels: dict[str, Label] = {}
+    for index, label in enumerate(body):
+        for name, text in (("key", label.key), ("value", label.value)):
+            if not text:
+                where = f"{path}[{index}].{name}"
+                details.append(Detail("must not be empty", where))
+        key, value = label.key or "", label.value or ""
+        former = labels.get(key)
+        if former is not None and not details:
+            raise illegal_state(
+                f"Duplicate key {key} (attempted merging values {former.value} and {value})"
+            )
+        labels[key] = Label(key, value)
+    if details:
+        text = ", ".join(f"{detail.path}: {detail.message}" for detail in details)
+        raise invalid_entity(text, *details)
+    return list(labels.values())
+
+
+def creation_labels(
+    flow: Iterable[Label], given: Iterable[tuple[str, str]], origin: str, execution_id: str
+) -> list[Label]:
+    """Return the labels of a new execution in their order: the flow's, the caller's, the system's.
+
+    Raises:
+        ApiError: 422 a system label that callers may not set, or a key given twice.
+    """
+    labels = {label.key: label for label in flow}
+    system = {FROM: origin, CORRELATION_ID: execution_id}
+    seen: set[str] = set()
+    for key, value in given:
+        if key in seen:
+            raise illegal_argument(f"Duplicate label key '{key}'")
+        seen.add(key)
+        if key in system:
+            system[key] = value
+        elif key.startswith(SYSTEM_PREFIX):
+            raise illegal_argument(
+                f"System labels can only be set by Kestra itself, offending label: {key}={value}."
+            )
+        else:
+            labels[key] = Label(key, value)
+    return [*labels.values(), *(Label(key, value) for key, value in system.items())]

@@ -1,0 +1,85 @@
+"""Answers: bytes with a status, sent without detours."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+import msgspec
+
+if TYPE_CHECKING:
+    from litestar.types import Receive, Scope, Send
+
+_encode = msgspec.json.Encoder().encode
+_JSON = b"application/json"
+
+
+class Reply:
+    """An answer that is known as a whole; an ASGI application."""
+
+    __slots__ = ("body", "headers", "status")
+
+    def __init__(
+        self,
+        status: int = 200,
+        body: bytes = b"",
+        content_type: bytes = b"",
+        headers: tuple[tuple[bytes, bytes], ...] = (),
+    ) -> None:
+        self.status = status
+        self.body = body
+        self.headers = [*headers, (b"content-length", b"%d" % len(body))]
+        if content_type:
+            self.headers.append((b"content-type", content_type))
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002
+        """Send it."""
+        headers = [] if self.status == 204 else self.headers
+        await send({"type": "http.response.start", "status": self.status, "headers": headers})
+        await send({"type": "http.response.body", "body": self.body, "more_body": False})
+
+
+class Streamed(Reply):
+    """An answer whose body is made while it is sent."""
+
+    __slots__ = ("_chunks",)
+
+    def __init__(
+        self,
+        chunks: AsyncIterator[bytes],
+        content_type: bytes,
+        headers: tuple[tuple[bytes, bytes], ...] = (),
+    ) -> None:
+        super().__init__(200)
+        self.headers = [(b"content-type", content_type), *headers]
+        self._chunks = chunks
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002
+        """Send it chunk by chunk."""
+        await send({"type": "http.response.start", "status": 200, "headers": self.headers})
+        async for chunk in self._chunks:
+            await send({"type": "http.response.body", "body": chunk, "more_body": True})
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
+def json(value: Any, status: int = 200) -> Reply:
+    """Return a value as JSON, in the order of its members."""
+    return Reply(status, _encode(value), _JSON)
+
+
+def page(results: list[Any], total: int) -> Reply:
+    """Return a page of a list with the number of all hits; a page past the end has none."""
+    return Reply(200, _encode({"results": results, "total": total if results else 0}), _JSON)
+
+
+def empty(status: int = 200) -> Reply:
+    """Return no body and no content type."""
+    return Reply(status)
+
+
+def attachment(name: str, content_type: bytes) -> tuple[tuple[bytes, bytes], ...]:
+    """Return the headers of a file to be saved under a name."""
+    plain = name.encode("ascii", "replace").decode().replace('"', "'")
+    value = f"attachment; filename=\"{plain}\"; filename*=utf-8''{quote(name, safe='')}"
+    return ((b"content-type", content_type), (b"content-disposition", value.encode()))

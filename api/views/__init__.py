@@ -1,0 +1,1 @@
+"""What goes out: domain values as the JSON that clients of the API know."""
