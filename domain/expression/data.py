@@ -12,6 +12,7 @@ import yaml
 
 from domain.expression.errors import Fault
 from domain.expression.text import float_text, inner_java_text, to_json, to_text
+from domain.flow import yaml as yaml_reader
 
 _MOST_DIGITS: Final = 1_000
 
@@ -123,12 +124,12 @@ _Dumper.add_representer(_Verbatim, _represent_verbatim)
 
 
 def read_yaml(text: str) -> Any:
-    """Read the first document of a YAML text.
+    """Read the first document of a YAML text, typed as a flow's source is.
 
     Raises:
-        Fault: it is no YAML.
+        Fault: it is no YAML, or too large a one.
     """
     try:
-        return yaml.safe_load(text)
-    except (yaml.YAMLError, RecursionError, ValueError) as error:
-        raise Fault(f"Invalid YAML: {error}") from None
+        return yaml_reader.read_yaml(text).value
+    except yaml_reader.YamlError as error:
+        raise Fault(f"Invalid YAML at line {error.line}: {error.message}") from None
