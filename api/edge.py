@@ -88,7 +88,7 @@ class Edge:
             return
         method: str = scope["method"]
         started = time.perf_counter()
-        status = 500
+        status = 0
 
         async def sending(message: Message) -> None:
             nonlocal status
@@ -100,8 +100,12 @@ class Edge:
 
         try:
             await self._serve(scope, receive, sending)
+        except ApiError as error:
+            if status:
+                raise
+            await _refuse(scope, sending, error)
         finally:
-            self._metrics.count("webserver_requests", 1, method, str(status))
+            self._metrics.count("webserver_requests", 1, method, str(status or 500))
             self._metrics.observe("webserver_request_seconds", time.perf_counter() - started)
 
     async def _serve(self, scope: Any, receive: Receive, send: Send) -> None:
@@ -113,9 +117,6 @@ class Edge:
                 scope["user_name"] = await self._user(headers)
             if _has_body(headers):
                 receive = self._guarded(receive, headers)
-        except ApiError as error:
-            await _refuse(scope, send, error)
-            return
         except _Unknown:
             await _ask_for_credentials(send, headers)
             return
@@ -231,8 +232,8 @@ async def _refuse(scope: Any, send: Send, error: ApiError) -> None:
     target = scope.get("target") or _target(scope)
     body = msgspec.json.encode(document(error, target, problem=wants_problem(scope)))
     headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]
-    if error.status in {408, 413}:
-        headers.append((b"connection", b"close"))
+    if _has_body(dict(scope["headers"])):
+        headers.append((b"connection", b"close"))  # what is left of the body is not waited for
     await send({"type": "http.response.start", "status": error.status, "headers": headers})
     await send({"type": "http.response.body", "body": body, "more_body": False})
 
@@ -241,5 +242,7 @@ async def _ask_for_credentials(send: Send, headers: dict[bytes, bytes]) -> None:
     answer = [(b"content-length", b"0")]
     if b"/login" not in headers.get(b"referer", b""):
         answer.append((b"www-authenticate", b"Basic"))
+    if _has_body(headers):
+        answer.append((b"connection", b"close"))
     await send({"type": "http.response.start", "status": 401, "headers": answer})
     await send({"type": "http.response.body", "body": b"", "more_body": False})

@@ -6,13 +6,14 @@ from collections.abc import Callable
 from typing import Any
 
 import msgspec
-from litestar import Controller, Request, delete, post
+from litestar import Controller, delete, post
 
 from api import actions, reply
 from api.actions import Action, Commands, replayed, submit
 from api.body import read_json
 from api.breakpoints import read_breakpoints
 from api.context import context, user_name
+from api.controllers.http import Http, Segment
 from api.errors import ApiError
 from api.labels import LabelBody, checked_labels
 from api.parameters import Parameters
@@ -22,7 +23,6 @@ from domain.execution.commands import ExecutionCommand
 from domain.execution.lifecycle import StateType
 from domain.execution.state import Execution
 
-Http = Request[Any, Any, Any]
 STATE_TYPE = "io.kestra.core.models.flows.State.Type"
 TWO = {"dialect": "2.0"}
 
@@ -65,29 +65,29 @@ class ExecutionActions(Controller):
     tags = ["Executions"]  # noqa: RUF012 - Litestar's way
 
     @delete("/kill", operation_id="killExecution", status_code=200)
-    async def kill(self, request: Http, execution_id: str) -> Reply:
+    async def kill(self, request: Http, execution_id: Segment) -> Reply:
         """Stop an execution, and its children unless told otherwise."""
         await _kill(request, execution_id)
         return reply.empty(202)
 
     @delete("/actions/kill", operation_id="killExecution_2", status_code=200, opt=TWO)
-    async def kill_2(self, request: Http, execution_id: str) -> Reply:
+    async def kill_2(self, request: Http, execution_id: Segment) -> Reply:
         """Stop an execution, and its children unless told otherwise."""
         return reply.json(context(request).view(await _kill(request, execution_id)))
 
     @post("/pause", operation_id="pauseExecution", status_code=200)
-    async def pause(self, request: Http, execution_id: str) -> Reply:
+    async def pause(self, request: Http, execution_id: Segment) -> Reply:
         """Hold a running execution."""
         await _pause(request, execution_id)
         return reply.empty()
 
     @post("/actions/pause", operation_id="pauseExecution_2", status_code=200, opt=TWO)
-    async def pause_2(self, request: Http, execution_id: str) -> Reply:
+    async def pause_2(self, request: Http, execution_id: Segment) -> Reply:
         """Hold a running execution."""
         return reply.json(context(request).view(await _pause(request, execution_id)))
 
     @post("/resume-from-breakpoint", operation_id="resumeExecutionFromBreakpoint", status_code=200)
-    async def resume_breakpoint(self, request: Http, execution_id: str) -> Reply:
+    async def resume_breakpoint(self, request: Http, execution_id: Segment) -> Reply:
         """Let an execution go on from its breakpoint."""
         await _resume_breakpoint(request, execution_id)
         return reply.empty()
@@ -98,14 +98,14 @@ class ExecutionActions(Controller):
         status_code=200,
         opt=TWO,
     )
-    async def resume_breakpoint_2(self, request: Http, execution_id: str) -> Reply:
+    async def resume_breakpoint_2(self, request: Http, execution_id: Segment) -> Reply:
         """Let an execution go on from its breakpoint."""
         return reply.json(context(request).view(await _resume_breakpoint(request, execution_id)))
 
     @post(
         ["/restart", "/actions/restart"], operation_id=in_both("restartExecution"), status_code=200
     )
-    async def restart(self, request: Http, execution_id: str) -> Reply:
+    async def restart(self, request: Http, execution_id: Segment) -> Reply:
         """Run what failed again, in the same execution."""
         execution = await require_execution(context(request), execution_id)
         revision = Parameters.of(request).number("revision")
@@ -114,7 +114,7 @@ class ExecutionActions(Controller):
         return reply.json(context(request).moved(after, StateType.RESTARTED))
 
     @post(["/replay", "/actions/replay"], operation_id=in_both("replayExecution"), status_code=200)
-    async def replay(self, request: Http, execution_id: str) -> Reply:
+    async def replay(self, request: Http, execution_id: Segment) -> Reply:
         """Begin another execution from this one, from its start or from a task run."""
         own = context(request)
         source = await require_execution(own, execution_id)
@@ -125,7 +125,7 @@ class ExecutionActions(Controller):
         operation_id=in_both("updateExecutionStatus"),
         status_code=200,
     )
-    async def change_status(self, request: Http, execution_id: str) -> Reply:
+    async def change_status(self, request: Http, execution_id: Segment) -> Reply:
         """Force the state of an execution that has ended."""
         status = required_state(Parameters.of(request), "status")
         own = context(request)
@@ -135,7 +135,7 @@ class ExecutionActions(Controller):
         return reply.json(context(request).moved(after, status))
 
     @post(["/state", "/actions/state"], operation_id=in_both("updateTaskRunState"), status_code=200)
-    async def task_run_state(self, request: Http, execution_id: str) -> Reply:
+    async def task_run_state(self, request: Http, execution_id: Segment) -> Reply:
         """Force the state of a task run, and go on from there."""
         body = await read_json(request, StateRequest, "stateRequest")
         own = context(request)
@@ -149,7 +149,7 @@ class ExecutionActions(Controller):
         operation_id=in_both("setLabelsOnTerminatedExecution"),
         status_code=200,
     )
-    async def labels(self, request: Http, execution_id: str) -> Reply:
+    async def labels(self, request: Http, execution_id: Segment) -> Reply:
         """Replace the labels of an execution that has ended, all but the system's."""
         body = await read_json(request, list[LabelBody], "labels")
         labels = checked_labels(body, "setLabelsOnTerminatedExecution.labels")
@@ -164,7 +164,7 @@ class ExecutionActions(Controller):
         operation_id=in_both("forceRunExecution"),
         status_code=200,
     )
-    async def force_run(self, request: Http, execution_id: str) -> Reply:
+    async def force_run(self, request: Http, execution_id: Segment) -> Reply:
         """Run an execution whatever holds it."""
         execution = await require_execution(context(request), execution_id)
         command = commands(request).force_run(execution)
@@ -174,7 +174,7 @@ class ExecutionActions(Controller):
     @post(
         ["/unqueue", "/actions/unqueue"], operation_id=in_both("unqueueExecution"), status_code=200
     )
-    async def unqueue(self, request: Http, execution_id: str) -> Reply:
+    async def unqueue(self, request: Http, execution_id: Segment) -> Reply:
         """Take an execution out of its queue."""
         state = required_state(Parameters.of(request), "state")
         execution = await require_execution(context(request), execution_id)

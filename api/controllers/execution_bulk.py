@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import msgspec
-from litestar import Controller, Request, delete, post
+from litestar import Controller, delete, post
 
 from api import actions
 from api.actions import Action, Commands
@@ -15,6 +14,7 @@ from api.bulk import carry_out, collect
 from api.context import context
 from api.controllers.execution_actions import commands, raise_any, required_state
 from api.controllers.filters import EXECUTION_FLAT
+from api.controllers.http import Http
 from api.labels import LabelBody, checked_labels
 from api.parameters import Parameters, read_query
 from api.reply import Reply
@@ -22,7 +22,6 @@ from domain.execution.commands import ExecutionCommand
 from domain.execution.lifecycle import StateType
 from domain.execution.state import Execution
 
-Http = Request[Any, Any, Any]
 Make = Callable[[Execution], ExecutionCommand]
 
 

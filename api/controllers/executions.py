@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from typing import Any
 
 import msgspec
-from litestar import Controller, Request, delete, get, post
+from litestar import Controller, delete, get, post
 
 from api import reply
 from api.actions import submit
@@ -15,6 +14,7 @@ from api.body import read_json
 from api.context import Context, context
 from api.controllers.execution_bulk import deletion
 from api.controllers.filters import EXECUTION_FLAT
+from api.controllers.http import Http, Segment
 from api.errors import not_found
 from api.events import event_page
 from api.labels import CORRELATION_ID
@@ -28,7 +28,6 @@ from domain.execution.state import Execution
 from domain.ids import DEFAULT_TENANT
 from projections.search import Filter, Operation, Query
 
-Http = Request[Any, Any, Any]
 _DISTINCT = {"NAMESPACE": "namespace", "FLOW_ID": "flowId", "STATE": "state"}
 
 
@@ -89,13 +88,13 @@ class Executions(Controller):
         return reply.json([latest_view(execution) for execution in found])
 
     @get("/{execution_id:str}", operation_id="getExecution", status_code=200)
-    async def read(self, request: Http, execution_id: str) -> Reply:
+    async def read(self, request: Http, execution_id: Segment) -> Reply:
         """Return an execution."""
         own = context(request)
         return reply.json(own.view(await require_execution(own, execution_id)))
 
     @delete("/{execution_id:str}", operation_id="deleteExecution", status_code=200)
-    async def remove(self, request: Http, execution_id: str) -> Reply:
+    async def remove(self, request: Http, execution_id: Segment) -> Reply:
         """Delete an execution."""
         own = context(request)
         execution = await require_execution(own, execution_id)
@@ -103,7 +102,7 @@ class Executions(Controller):
         return reply.empty(204)
 
     @get("/{execution_id:str}/follow", operation_id="followExecution", status_code=200)
-    async def follow(self, request: Http, execution_id: str) -> Reply:
+    async def follow(self, request: Http, execution_id: Segment) -> Reply:
         """Send an execution whenever it moves, until it has ended."""
         own = context(request)
         execution = await require_execution(own, execution_id)
@@ -114,14 +113,14 @@ class Executions(Controller):
         operation_id="followDependenciesExecutions",
         status_code=200,
     )
-    async def follow_dependencies(self, request: Http, execution_id: str) -> Reply:
+    async def follow_dependencies(self, request: Http, execution_id: Segment) -> Reply:
         """Send the state of every execution of the same chain whenever it moves."""
         own = context(request)
         execution = await require_execution(own, execution_id)
         return stream(own, dependency_events(own, execution))
 
     @get("/{execution_id:str}/events", operation_id="listExecutionEvents", status_code=200)
-    async def events(self, request: Http, execution_id: str) -> Reply:
+    async def events(self, request: Http, execution_id: Segment) -> Reply:
         """Return a page of the execution's event stream, from a sequence number on."""
         own, parameters = context(request), Parameters.of(request)
         start = max(1, parameters.number("from", 1) or 1)

@@ -8,12 +8,13 @@ from collections.abc import Sequence
 from typing import Any
 
 import msgspec
-from litestar import Controller, Request, delete, get, post
+from litestar import Controller, delete, get, post
 
 from api import flows, reply
 from api.body import read_json, read_text
 from api.context import Context, context
 from api.controllers.filters import FLOW_FLAT
+from api.controllers.http import Http
 from api.errors import illegal_argument, not_found
 from api.flow_validation import validate_documents, validate_part
 from api.forms import read_form, require_upload
@@ -22,7 +23,6 @@ from api.reply import Reply
 from domain.ids import DEFAULT_TENANT
 from domain.record.values import FlowRevision
 
-Http = Request[Any, Any, Any]
 _MAX_IMPORT_BYTES = 256 * 1024 * 1024
 
 

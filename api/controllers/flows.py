@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 import msgspec
-from litestar import Controller, Request, delete, get, patch, post, put
+from litestar import Controller, delete, get, patch, post, put
 
 from api import flows, reply
 from api.body import content_type, read_json, read_text
 from api.context import context
 from api.controllers.filters import FLOW_FLAT
 from api.controllers.flow_bulk import json_documents, store_all
+from api.controllers.http import Http, Segment
 from api.edge import segment
 from api.errors import missing_body, not_found
 from api.flow_edit import with_task
@@ -20,7 +21,6 @@ from api.reply import Reply
 from api.views.flow import flow_view, fragment, task_view
 from domain.ids import DEFAULT_TENANT
 
-Http = Request[Any, Any, Any]
 YAML = frozenset({"", "application/x-yaml"})
 JSON = "application/json"
 
@@ -88,7 +88,7 @@ class Flows(Controller):
         return reply.json(await queries.namespaces(DEFAULT_TENANT, prefix=prefix))
 
     @get("/{namespace:str}", operation_id="listFlowsByNamespace", status_code=200)
-    async def of_namespace(self, request: Http, namespace: str) -> Reply:
+    async def of_namespace(self, request: Http, namespace: Segment) -> Reply:
         """Return the flows of a namespace, not of its children."""
         own = context(request)
         found = [
@@ -100,7 +100,7 @@ class Flows(Controller):
         return reply.json([flows.shown(own, revision, source=False) for revision in found])
 
     @post("/{namespace:str}", operation_id="updateFlowsInNamespace", status_code=200)
-    async def in_namespace(self, request: Http, namespace: str) -> Reply:
+    async def in_namespace(self, request: Http, namespace: Segment) -> Reply:
         """Store the flows of a namespace; its flows that are not among them are deleted."""
         own = context(request)
         remove = Parameters.of(request).truth("delete", default=True)
@@ -110,7 +110,7 @@ class Flows(Controller):
         return await store_all(own, documents, namespace, remove_below=namespace, remove=remove)
 
     @get("/{namespace:str}/{flow_id:str}", operation_id="getFlow", status_code=200)
-    async def read(self, request: Http, namespace: str, flow_id: str) -> Reply:
+    async def read(self, request: Http, namespace: Segment, flow_id: Segment) -> Reply:
         """Return a flow, or one of its revisions."""
         own, parameters = context(request), Parameters.of(request)
         revision = parameters.number("revision")
@@ -120,7 +120,7 @@ class Flows(Controller):
         return reply.json(flows.shown(own, found, source=parameters.truth("source")))
 
     @put("/{namespace:str}/{flow_id:str}", operation_id="updateFlow", status_code=200)
-    async def update(self, request: Http, namespace: str, flow_id: str) -> Reply:
+    async def update(self, request: Http, namespace: Segment, flow_id: Segment) -> Reply:
         """Store another revision of a flow; the same source makes none."""
         own = context(request)
         flows.require(own, namespace, flow_id)
@@ -132,7 +132,7 @@ class Flows(Controller):
         return reply.json(_without_json(request, await flows.saved(own, checked)))
 
     @delete("/{namespace:str}/{flow_id:str}", operation_id="deleteFlow", status_code=200)
-    async def remove(self, request: Http, namespace: str, flow_id: str) -> Reply:
+    async def remove(self, request: Http, namespace: Segment, flow_id: Segment) -> Reply:
         """Delete a flow; its revisions stay."""
         own = context(request)
         flows.require(own, namespace, flow_id)
@@ -144,7 +144,7 @@ class Flows(Controller):
         operation_id="listFlowRevisions",
         status_code=200,
     )
-    async def revisions(self, request: Http, namespace: str, flow_id: str) -> Reply:
+    async def revisions(self, request: Http, namespace: Segment, flow_id: Segment) -> Reply:
         """Return the revisions of a flow, oldest first."""
         own = context(request)
         found = own.ports.flows.revisions(DEFAULT_TENANT, namespace, flow_id)
@@ -157,7 +157,9 @@ class Flows(Controller):
         operation_id="getTaskFromFlow",
         status_code=200,
     )
-    async def task(self, request: Http, namespace: str, flow_id: str, task_id: str) -> Reply:
+    async def task(
+        self, request: Http, namespace: Segment, flow_id: Segment, task_id: Segment
+    ) -> Reply:
         """Return one task of a flow, at any depth."""
         revision = Parameters.of(request).number("revision")
         flow = context(request).ports.flows.get(DEFAULT_TENANT, namespace, flow_id, revision)
@@ -169,7 +171,9 @@ class Flows(Controller):
     @patch(
         "/{namespace:str}/{flow_id:str}/{task_id:str}", operation_id="updateTask", status_code=200
     )
-    async def update_task(self, request: Http, namespace: str, flow_id: str, task_id: str) -> Reply:
+    async def update_task(
+        self, request: Http, namespace: Segment, flow_id: Segment, task_id: Segment
+    ) -> Reply:
         """Replace one task of a flow; its source is written anew."""
         own = context(request)
         stored = flows.require(own, namespace, flow_id)

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from typing import Any
 
-from litestar import Controller, Request, get
+from litestar import Controller, get
 
 from api import reply
 from api.context import Context, context
 from api.controllers.executions import stream
 from api.controllers.filters import LOG_FLAT
+from api.controllers.http import Http, Segment
 from api.parameters import Parameters, read_page, read_query, read_sorts
 from api.reading import find_execution, missing_execution, require_execution
 from api.reply import Reply, attachment
@@ -20,7 +21,6 @@ from api.views.text import instant
 from domain.ids import DEFAULT_TENANT
 from domain.log import Level, LogEntry
 
-Http = Request[Any, Any, Any]
 _LEVEL = "org.slf4j.event.Level"
 _LEVELS = ("minLevel", "level", "filters[level][EQUALS]")
 
@@ -61,14 +61,14 @@ class Logs(Controller):
         return reply.page([log_view(entry) for entry in found.results], found.total)
 
     @get("/{execution_id:str}", operation_id="listLogsFromExecution", status_code=200)
-    async def of_execution(self, request: Http, execution_id: str) -> Reply:
+    async def of_execution(self, request: Http, execution_id: Segment) -> Reply:
         """Return the entries of an execution in time order."""
         wanted = Wanted(Parameters.of(request))
         entries = await read_logs(context(request), execution_id, wanted)
         return reply.json([log_view(entry) for entry in entries])
 
     @get("/{execution_id:str}/download", operation_id="downloadLogsFromExecution", status_code=200)
-    async def download(self, request: Http, execution_id: str) -> Reply:
+    async def download(self, request: Http, execution_id: Segment) -> Reply:
         """Return the entries of an execution as a file of lines."""
         own = context(request)
         if await find_execution(own, execution_id) is None:
@@ -78,7 +78,7 @@ class Logs(Controller):
         return Reply(200, text.encode(), headers=attachment(f"{execution_id}.log", b"text/plain"))
 
     @get("/{execution_id:str}/follow", operation_id="followLogsFromExecution", status_code=200)
-    async def follow(self, request: Http, execution_id: str) -> Reply:
+    async def follow(self, request: Http, execution_id: Segment) -> Reply:
         """Send the entries of an execution, old ones and new ones; never ends by itself."""
         own = context(request)
         await require_execution(own, execution_id)
@@ -92,7 +92,7 @@ class Metrics(Controller):
     tags = ["Metrics"]  # noqa: RUF012 - Litestar's way
 
     @get("/{execution_id:str}", operation_id="searchByExecution", status_code=200)
-    async def of_execution(self, request: Http, execution_id: str) -> Reply:
+    async def of_execution(self, request: Http, execution_id: Segment) -> Reply:
         """Return a page of an execution's measurements."""
         parameters = Parameters.of(request)
         found = await context(request).ports.queries.metrics.of_execution(
@@ -106,7 +106,7 @@ class Metrics(Controller):
         return reply.page([metric_view(entry) for entry in found.results], found.total)
 
     @get("/names/{namespace:str}/{flow_id:str}", operation_id="listFlowMetrics", status_code=200)
-    async def names(self, request: Http, namespace: str, flow_id: str) -> Reply:
+    async def names(self, request: Http, namespace: Segment, flow_id: Segment) -> Reply:
         """Return the names of a flow's metrics."""
         queries = context(request).ports.queries.metrics
         return reply.json(await queries.names(DEFAULT_TENANT, namespace, flow_id))
@@ -116,7 +116,9 @@ class Metrics(Controller):
         operation_id="listTaskMetrics",
         status_code=200,
     )
-    async def task_names(self, request: Http, namespace: str, flow_id: str, task_id: str) -> Reply:
+    async def task_names(
+        self, request: Http, namespace: Segment, flow_id: Segment, task_id: Segment
+    ) -> Reply:
         """Return the names of a task's metrics."""
         queries = context(request).ports.queries.metrics
         return reply.json(await queries.names(DEFAULT_TENANT, namespace, flow_id, task_id))
@@ -124,7 +126,7 @@ class Metrics(Controller):
     @get(
         "/tasks/{namespace:str}/{flow_id:str}", operation_id="listTasksWithMetrics", status_code=200
     )
-    async def tasks(self, request: Http, namespace: str, flow_id: str) -> Reply:
+    async def tasks(self, request: Http, namespace: Segment, flow_id: Segment) -> Reply:
         """Return the tasks of a flow that measured something."""
         queries = context(request).ports.queries.metrics
         return reply.json(await queries.tasks(DEFAULT_TENANT, namespace, flow_id))
@@ -134,7 +136,9 @@ class Metrics(Controller):
         operation_id="aggregateMetricsFromFlow",
         status_code=200,
     )
-    async def of_flow(self, request: Http, namespace: str, flow_id: str, metric: str) -> Reply:
+    async def of_flow(
+        self, request: Http, namespace: Segment, flow_id: Segment, metric: Segment
+    ) -> Reply:
         """Return a metric of a flow over time."""
         return await _curve(request, namespace, flow_id, None, metric)
 
@@ -144,7 +148,7 @@ class Metrics(Controller):
         status_code=200,
     )
     async def of_task(
-        self, request: Http, namespace: str, flow_id: str, task_id: str, metric: str
+        self, request: Http, namespace: Segment, flow_id: Segment, task_id: Segment, metric: Segment
     ) -> Reply:
         """Return a metric of a task over time."""
         return await _curve(request, namespace, flow_id, task_id, metric)

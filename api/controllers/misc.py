@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import msgspec
-from litestar import Controller, Request, get, post
+from litestar import Controller, get, post
 
 from api import reply
 from api.auth import refused_credentials
 from api.body import read_json
 from api.context import Context, context
+from api.controllers.http import Http
 from api.errors import ApiError
 from api.reply import Reply
 
@@ -35,7 +36,7 @@ class Misc(Controller):
         return Reply(200, b"pong", b"application/json")
 
     @get("/api/v1/configs", operation_id="getConfiguration", status_code=200)
-    async def configuration(self, request: Request[Any, Any, Any]) -> Reply:
+    async def configuration(self, request: Http) -> Reply:
         """Say what this server is: clients read version and edition here."""
         return reply.json(_configuration(context(request)))
 
@@ -49,7 +50,7 @@ class Misc(Controller):
         return reply.json([])
 
     @post("/api/v1/basicAuth", operation_id="createBasicAuth", status_code=200)
-    async def set_credentials(self, request: Request[Any, Any, Any]) -> Reply:
+    async def set_credentials(self, request: Http) -> Reply:
         """Change the one user's name and password."""
         wanted = await read_json(request, BasicAuthCredentials, "basicAuthCredentials")
         reasons = refused_credentials(wanted.username, wanted.password)
