@@ -7,13 +7,18 @@ import threading
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-_SCHEMA = (
-    "CREATE TABLE IF NOT EXISTS offsets (partition INTEGER PRIMARY KEY, next INTEGER NOT NULL)",
-    "CREATE TABLE IF NOT EXISTS states (place INTEGER PRIMARY KEY, partition INTEGER NOT NULL,"
-    " execution TEXT NOT NULL, ended INTEGER NOT NULL, state BLOB NOT NULL,"
-    " UNIQUE (partition, execution))",
-    "CREATE INDEX IF NOT EXISTS live ON states (partition) WHERE ended = 0",
-)
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS offsets (partition INTEGER PRIMARY KEY, next INTEGER NOT NULL);
+CREATE TABLE IF NOT EXISTS states (
+    place INTEGER PRIMARY KEY,
+    partition INTEGER NOT NULL,
+    execution TEXT NOT NULL,
+    ended INTEGER NOT NULL,
+    state BLOB NOT NULL,
+    UNIQUE (partition, execution)
+);
+CREATE INDEX IF NOT EXISTS live ON states (partition) WHERE ended = 0;
+"""
 _BATCH = 500
 _TRIM_EVERY = 5_000
 
@@ -128,8 +133,7 @@ def _opened(path: Path) -> sqlite3.Connection:
         connection.execute("PRAGMA journal_mode = WAL")
         # losing the last snapshot costs time, never truth
         connection.execute("PRAGMA synchronous = NORMAL")
-        for statement in _SCHEMA:
-            connection.execute(statement)
+        connection.executescript(_SCHEMA)
         connection.execute("SELECT count(*) FROM offsets").fetchone()
     except sqlite3.DatabaseError:
         connection.close()

@@ -82,9 +82,8 @@ class Indexer:
         self._next: dict[Place, int] = {}
         """Next offset wanted, by partition that is ours; all before it is written."""
         self._committed: dict[Place, int] = {}
-        self._consumer: LogConsumer = log.consumer(
-            self._options.group, TOPICS, self, member, failed
-        )
+        group = self._options.group
+        self._consumer: LogConsumer = log.consumer(group, TOPICS, self, member, failed)
         self._thread = Thread(target=self._run, name="indexer", daemon=True)
 
     def start(self) -> None:

@@ -340,6 +340,14 @@ class ReadStore(DocumentWriter, Protocol):
 class Generations(Protocol):
     """How a store rebuilds a read model beside the live one."""
 
+    def outdated(self) -> list[ReadModel]:
+        """Models that are new here, or stored in another shape: to be rebuilt first."""
+        ...
+
+    def adopt(self, models: Sequence[ReadModel]) -> None:
+        """Declare the live generations complete as they are."""
+        ...
+
     def begin(self, models: Sequence[ReadModel]) -> DocumentWriter:
         """Make empty generations of these models; the returned writer fills them."""
         ...

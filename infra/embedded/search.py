@@ -80,8 +80,11 @@ class SqliteReadStore:
             self._writer = _connect(path)
             self._writer.execute(_GENERATIONS)
             self._wal: int | None = None
-            self.outdated = self._prepare()
-        """Models whose tables are of another shape: they must be rebuilt before they are read."""
+            self._outdated = self._prepare()
+
+    def outdated(self) -> list[ReadModel]:
+        """Models whose tables are new or of another shape: they must be rebuilt."""
+        return list(self._outdated)
 
     def _prepare(self) -> list[ReadModel]:
         outdated: list[ReadModel] = []
@@ -94,10 +97,9 @@ class SqliteReadStore:
                 if model.name not in known:
                     self._create(Table(model, 1))
                     self._writer.execute(
-                        "INSERT INTO generations VALUES (?, 1, NULL, ?)",
-                        (model.name, signature(model)),
+                        "INSERT INTO generations VALUES (?, 1, NULL, '')", (model.name,)
                     )
-                elif known[model.name][1] != signature(model):
+                if known.get(model.name, (1, ""))[1] != signature(model):
                     outdated.append(model)
         return outdated
 
@@ -415,7 +417,17 @@ class SqliteReadStore:
                     (building, signature(model), model.name),
                 )
                 self._drop(model, live)
-        self.outdated = [model for model in self.outdated if model not in models]
+        self._outdated = [model for model in self._outdated if model not in models]
+
+    def adopt(self, models: Sequence[ReadModel]) -> None:
+        """Declare the live generations complete as they are."""
+        with _told(), self._transaction():
+            for model in models:
+                self._writer.execute(
+                    "UPDATE generations SET signature = ? WHERE model = ?",
+                    (signature(model), model.name),
+                )
+        self._outdated = [model for model in self._outdated if model not in models]
 
     def discard(self, models: Sequence[ReadModel]) -> None:
         """Drop the new generations."""

@@ -23,6 +23,7 @@ from projections.store import (
     Is,
     Key,
     Matches,
+    Measure,
     MeasureKind,
     Not,
     Order,
@@ -198,10 +199,7 @@ class Groups:
             else:
                 keys.append(_bucket(key, self._column(key.field)))
                 presence.append(f"{self._column(key.field)} IS NOT NULL")
-        measures = [
-            f"{measure.kind.value}({'*' if measure.field is None else self._column(measure.field)})"
-            for measure in grouping.measures
-        ]
+        measures = [self._measure(measure) for measure in grouping.measures]
         self.dates = [key.field in table.dates for key in grouping.keys] + [
             measure.field in table.dates and measure.kind in {MeasureKind.MIN, MeasureKind.MAX}
             for measure in grouping.measures
@@ -220,6 +218,10 @@ class Groups:
             numbers = ", ".join(str(number + 1) for number in range(len(keys)))
             self.sql += f" GROUP BY {numbers} ORDER BY count(*) DESC, {numbers} LIMIT ?"
             self.parameters.append(grouping.limit)
+
+    def _measure(self, measure: Measure) -> str:
+        computed = f"{measure.kind.value}({self._column(measure.field) if measure.field else '*'})"
+        return f"coalesce({computed}, 0)" if measure.kind is MeasureKind.SUM else computed
 
     def _column(self, field: str) -> str:
         if field not in self._table.columns:

@@ -27,7 +27,7 @@ class LogDocument(msgspec.Struct, kw_only=True, omit_defaults=True):
     thread: str | None = None
     execution_kind: str | None = None
     offset: int
-    """Of its record on the topic: the document's version."""
+    """Of its record on the topic; the document's version is one more, so never 0."""
     line: int
     """Place in its record, from 0: with the offset it orders lines of the same instant."""
     message: str

@@ -18,9 +18,9 @@ def writes_of(record: Record) -> list[Write]:
     """
     offset = record.offset
     return [
-        Delete(LOGS, entry.id, offset)
+        Delete(LOGS, entry.id, offset + 1)
         if entry.deleted
-        else Upsert(LOGS, entry.id, offset, document_of(entry, offset, line))
+        else Upsert(LOGS, entry.id, offset + 1, document_of(entry, offset, line))
         for line, entry in enumerate(_CODEC.decode(record).entries)
     ]
 

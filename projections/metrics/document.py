@@ -28,7 +28,7 @@ class MetricDocument(msgspec.Struct, kw_only=True, omit_defaults=True):
     tags: dict[str, str] = {}
     execution_kind: str | None = None
     offset: int
-    """Of its record on the topic: the document's version."""
+    """Of its record on the topic; the document's version is one more, so never 0."""
     line: int
     """Place in its record, from 0."""
 

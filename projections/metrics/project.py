@@ -15,7 +15,7 @@ def writes_of(record: Record) -> list[Write]:
     """Return what a record asks of the index; raises UnreadableRecord."""
     offset = record.offset
     return [
-        Upsert(METRICS, entry.id, offset, document_of(entry, offset, line))
+        Upsert(METRICS, entry.id, offset + 1, document_of(entry, offset, line))
         for line, entry in enumerate(_CODEC.decode(record).entries)
     ]
 
