@@ -66,3 +66,4 @@ class ApiOptions(msgspec.Struct, frozen=True, kw_only=True):
     docs: bool = True
     """Serve the OpenAPI description at `/api/docs` and `/api/openapi.json`."""
     limits: Limits = Limits()
+    """What a request may cost before it is refused."""
