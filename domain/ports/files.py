@@ -44,6 +44,10 @@ class NamespaceFiles(Protocol):
         """The latest versions of all files below a folder, by path."""
         ...
 
+    def namespaces(self, tenant: str) -> list[str]:
+        """The namespaces that have files, in order."""
+        ...
+
     def delete(self, tenant: str, namespace: str, path: str, version: int | None = None) -> int:
         """Delete a file, or a folder with all in it, or one version; returns how many files."""
         ...

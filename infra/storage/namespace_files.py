@@ -38,6 +38,7 @@ class _Record(msgspec.Struct):
 
 _DECODER = msgspec.json.Decoder(_Record)
 _IN_MEMORY = 1024 * 1024
+_MARKS = "kestra:///_namespaces_with_files/"
 
 
 class StoredNamespaceFiles:
@@ -64,6 +65,8 @@ class StoredNamespaceFiles:
                 with self._blobs.open(_plain(namespace, path)) as old:
                     self._blobs.put(_old(namespace, path, record.latest), old)
             self._blobs.put(_plain(namespace, path), spool)  # type: ignore[arg-type]
+            if not self._blobs.exists(_MARKS + namespace):
+                self._blobs.put(_MARKS + namespace, b"")
             record.latest += 1
             record.versions[record.latest] = _Known(size, self._clock.now())
             self._write(namespace, record)
@@ -96,6 +99,11 @@ class StoredNamespaceFiles:
             self.find(tenant, namespace, uri.removeprefix(root)) for uri in self._blobs.list(below)
         ]
         return [version for version in found if version is not None]
+
+    def namespaces(self, tenant: str) -> list[str]:
+        """The namespaces that have files, in order."""
+        del tenant
+        return [uri.removeprefix(_MARKS) for uri in self._blobs.list(_MARKS)]
 
     def delete(self, tenant: str, namespace: str, path: str, version: int | None = None) -> int:
         """Delete a file, or a folder with all in it, or one version; returns how many files."""

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from threading import Lock
 from typing import Any
 
+from domain.errors import TidewheelError
 from domain.execution.commands import RecordTaskResult, RecordTaskStart
 from domain.execution.requests import TaskRequest
 from domain.ids import attempt_id
@@ -13,16 +14,17 @@ from domain.ports.encryption import ENCRYPTED_TYPE
 from domain.record.codec import encode
 from domain.record.envelope import Outgoing
 from domain.record.topics import EXECUTION_COMMANDS
-from streams.worker.context import decrypted
 from streams.worker.deadlines import Deadline
 from streams.worker.folder import WorkingFolder
 from streams.worker.job import Job, Outcome, Stop, Toolbox
 from streams.worker.masking import Redactor
+from streams.worker.opened import REFERENCE, opened
 from streams.worker.result import Fitting, result_of
 from streams.worker.working_directory import WORKING_DIRECTORY, WorkingDirectory
 
 Report = Callable[["Attempt", Outgoing], None]
 _SEALED = ENCRYPTED_TYPE.encode()
+_REFERENCE = REFERENCE.encode()
 
 
 class Attempt:
@@ -32,7 +34,7 @@ class Attempt:
         toolbox: shared by all attempts.
         fitting: makes results fit.
         request: what to run.
-        sealed: whether the request holds encrypted values.
+        sealed: whether the request holds encrypted values, or outputs by reference.
         worker_id: who runs it.
         report: appends the result; the request is done once that is durable.
         abandoned: called when the task does not end although told to; its thread is lost.
@@ -55,6 +57,7 @@ class Attempt:
         "_lock",
         "_redactor",
         "_report",
+        "_sealed",
         "_start_deadline",
         "_toolbox",
         "_worker_id",
@@ -100,8 +103,7 @@ class Attempt:
         self.outcome: Outcome | None = None
         self.started_at = toolbox.services.clock.now()
         self.variables: Mapping[str, Any] = request.variables
-        if sealed:
-            self.variables = decrypted(request.variables, self._open_sealed)
+        self._sealed = sealed
 
     def run(self) -> None:
         """Run it here and now, and report its end."""
@@ -111,6 +113,13 @@ class Attempt:
         )
         task = self.request.task
         body = WorkingDirectory(self).run if task.get("type") == WORKING_DIRECTORY else None
+        if self._sealed:
+            try:
+                self.variables = opened(
+                    self.request.variables, self._open_sealed, toolbox.services.blobs
+                )
+            except (TidewheelError, OSError) as error:
+                body = _raising(error)
         job = self.job(task, self.request.task_run_id, self.variables, body)
         try:
             with self._lock:
@@ -235,6 +244,14 @@ class Attempt:
         return opened
 
 
+def _raising(error: Exception) -> Callable[[Job], Any]:
+    def body(job: Job) -> Any:
+        del job
+        raise error
+
+    return body
+
+
 def is_sealed(value: bytes) -> bool:
-    """Tell whether a request's bytes hold an encrypted value."""
-    return _SEALED in value
+    """Tell whether a request's bytes may hold an encrypted value, or outputs by reference."""
+    return _SEALED in value or _REFERENCE in value

@@ -11,6 +11,7 @@ from typing import Any, BinaryIO
 import msgspec
 
 from domain.errors import InvalidInput, NotFound
+from domain.execution.commands import ExecutionCommand
 from domain.execution.requests import TaskRequest
 from domain.expression import (
     DEFAULT_LIMITS,
@@ -23,7 +24,7 @@ from domain.expression import (
 from domain.ids import friendly
 from domain.log import LogEntry
 from domain.ports.clock import Clock
-from domain.ports.encryption import ENCRYPTED_TYPE, Encryption
+from domain.ports.encryption import Encryption
 from domain.ports.files import NamespaceFiles
 from domain.ports.kv import KeyValues
 from domain.ports.stores import Blobs
@@ -43,6 +44,8 @@ class Services(msgspec.Struct, frozen=True, kw_only=True):
     """Makes what answers impure functions of an attempt's expressions."""
     logs: Callable[[str], Iterator[LogEntry]]
     """Log lines of an execution, in order, as far as they are on the log."""
+    command: Callable[[ExecutionCommand], None]
+    """Sends a command to an execution and waits until it is durable."""
     clock: Clock
     zone: tzinfo
     """The server's time zone, default of dates in expressions."""
@@ -296,14 +299,3 @@ class RunContext:
 def slug(name: str) -> str:
     """Return an id as it stands in paths of internal storage."""
     return "".join(c if c.isalnum() or c in "-." else "-" for c in name).lower()
-
-
-def decrypted(value: Any, open_text: Callable[[str], str]) -> Any:
-    """Return a value in which every encrypted text is replaced by what `open_text` makes of it."""
-    if isinstance(value, dict):
-        if value.get("type") == ENCRYPTED_TYPE and isinstance(value.get("value"), str):
-            return open_text(value["value"])
-        return {key: decrypted(member, open_text) for key, member in value.items()}
-    if isinstance(value, list):
-        return [decrypted(member, open_text) for member in value]
-    return value

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, BinaryIO
 
 from domain.errors import InvalidInput, NotFound
+from domain.execution.commands import ExecutionCommand
 from domain.execution.requests import TaskRequest
 from domain.expression import Lookups, Scope
 from domain.expression.errors import Fault
@@ -103,7 +104,10 @@ class Nothing:
     """Stands for a port that a test does not use."""
 
     def __getattr__(self, name: str) -> Any:
-        raise AssertionError(f"{name} was not to be used")
+        def refuse(*args: Any, **more: Any) -> Any:
+            raise AssertionError(f"{name} was not to be used")
+
+        return refuse
 
 
 def services(
@@ -114,6 +118,7 @@ def services(
     clock: Any = None,
     lookups: Callable[[RunContext], Lookups] | None = None,
     logs: Callable[[str], Iterator[LogEntry]] | None = None,
+    command: Callable[[ExecutionCommand], None] | None = None,
 ) -> Services:
     """Services in memory; what is not given is empty or not to be used."""
     return Services(
@@ -123,6 +128,7 @@ def services(
         encryption=MirrorEncryption(),
         lookups=lookups or (lambda _: SecretsOnly()),
         logs=logs or (lambda _: iter(())),
+        command=command or Nothing().command,
         clock=clock or StillClock(),
         zone=UTC,
     )
