@@ -1,0 +1,288 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from domain.errors import InvalidInput, InvalidInputs
+from domain.flow.core_specs import CORE_CATALOGUE
+from domain.flow.input_types import INPUT_TYPES
+from domain.flow.inputs import ResolvedInputs, resolve_inputs, resolve_outputs
+from domain.flow.model import Flow
+from domain.flow.reader import read_flow
+from domain.flow.yaml import read_yaml
+from tests.domain.flow.conformance import SHARED
+
+_TASKS = "tasks: [{id: t, type: io.kestra.plugin.core.log.Log, message: x}]\n"
+
+
+def _flow(inputs: str) -> Flow:
+    source = f"id: f\nnamespace: n\ninputs:\n{inputs}\n{_TASKS}"
+    return read_flow(source, catalogue=CORE_CATALOGUE)
+
+
+def _seal(text: str) -> str:
+    return text[::-1]
+
+
+def _resolve(inputs: str, raw: dict[str, Any]) -> ResolvedInputs:
+    return resolve_inputs(_flow(inputs).inputs, raw, {"vars": {"v": "7"}}, encrypt=_seal)
+
+
+def _values(inputs: str, **raw: Any) -> dict[str, Any]:
+    return _resolve(inputs, raw).checked()
+
+
+def _error(inputs: str, **raw: Any) -> str:
+    with pytest.raises(InvalidInputs) as caught:
+        _resolve(inputs, raw).checked()
+    return str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("type_", "given", "expected"),
+    [
+        ("STRING", "txt", "txt"),
+        ("STRING", 5, "5"),
+        ("INT", "42", 42),
+        ("INT", "+5", 5),
+        ("FLOAT", "1.5", 1.5),
+        ("FLOAT", "42.42", 42.42),
+        ("BOOL", "true", True),
+        ("BOOL", "y", False),
+        ("DATETIME", "2026-01-02T03:04:05Z", "2026-01-02T03:04:05.000000Z"),
+        ("DATETIME", "2026-01-02T03:04:05.5+02:00", "2026-01-02T01:04:05.500000Z"),
+        ("DATE", "2026-01-02", "2026-01-02"),
+        ("TIME", "03:04:05", "03:04:05"),
+        ("TIME", "03:04", "03:04:00"),
+        ("DURATION", "PT5M", 300.0),
+        ("DURATION", 300.0, 300.0),
+        ("JSON", '{"a": [1, 2.5, null, "x"]}', {"a": [1, 2.5, None, "x"]}),
+        ("YAML", "k: [1, two]", {"k": [1, "two"]}),
+        ("URI", "https://example.com/a?b=c", "https://example.com/a?b=c"),
+        ("URI", "http:/bla", "http:/bla"),
+        ("EMAIL", "a@example.com", "a@example.com"),
+        ("FILE", "kestra:///a/b.csv", "kestra:///a/b.csv"),
+    ],
+)
+def test_each_type_reads_text_and_its_own_values(type_: str, given: Any, expected: Any) -> None:
+    declared = f"  - {{id: i, type: {type_}}}"
+    first = _values(declared, i=given)["i"]
+    assert first == expected
+    assert type(first) is type(expected)
+    assert _values(declared, i=first)["i"] == expected
+
+
+@pytest.mark.parametrize(
+    ("declared", "given", "cause"),
+    [
+        ("type: INT", "x", 'For input string: "x"'),
+        ("type: INT", "3000000000", 'For input string: "3000000000"'),
+        ("type: INT, min: 10", "9", "it must be more than `10`"),
+        ("type: INT, max: 20", "21", "it must be less than `20`"),
+        ("type: FLOAT, max: 0.5", "1.01", "it must be less than `0.5`"),
+        ("type: STRING, validator: 'A\\d+'", "foo", "it must match the pattern `A\\d+`"),
+        ("type: DATE, after: 2023-01-01", "2022-01-01", "it must be after `2023-01-01`"),
+        (
+            "type: DATETIME, before: '2023-12-31T23:59:59Z'",
+            "2024-01-01T00:00:00Z",
+            "it must be before `2023-12-31T23:59:59Z`",
+        ),
+        ("type: TIME, after: '01:00:00'", "00:30:00", "it must be after `01:00:00`"),
+        ("type: DURATION, min: PT10S", "PT1S", "It must be more than `PT10S`"),
+        ("type: DURATION, max: PT20S", "PT21S", "It must be less than `PT20S`"),
+        ("type: ENUM, values: [A, B]", "C", "it must match the values `[A, B]`"),
+        ("type: SELECT, values: [A, B]", "C", "it must match the values `[A, B]`"),
+        ("type: EMAIL", "nope", "The input must be a valid email"),
+        ("type: URI", "a b", "Illegal character in path at index 1: a b"),
+    ],
+)
+def test_a_refused_value_is_told_in_the_words_clients_know(
+    declared: str, given: str, cause: str
+) -> None:
+    message = _error(f"  - {{id: i, {declared}}}", i=given)
+    assert message == f"Invalid value for input `i`. Cause: {cause}"
+
+
+@pytest.mark.parametrize("type_", ["DATETIME", "DATE", "TIME", "DURATION", "JSON", "ARRAY"])
+def test_the_parsers_words_stand_in_a_code_fence(type_: str) -> None:
+    extra = ", itemType: INT" if type_ == "ARRAY" else ""
+    message = _error(f"  - {{id: i, type: {type_}{extra}}}", i="nope {")
+    assert message.startswith(f"Invalid value for input `i`. Cause: Expected `{type_}` but")
+    assert message.count("```") == 2
+
+
+def test_a_missing_input_is_named() -> None:
+    assert _error("  - {id: i, type: STRING}") == "Missing required input:i"
+
+
+def test_the_text_is_the_first_mistake_and_the_violations_are_all() -> None:
+    declared = "  - {id: a, type: INT}\n  - {id: b, type: STRING}"
+    with pytest.raises(InvalidInputs) as caught:
+        _resolve(declared, {"a": "x"}).checked()
+    assert str(caught.value) == 'Invalid value for input `a`. Cause: For input string: "x"'
+    assert [violation.path for violation in caught.value.violations] == [
+        "$.inputs.a",
+        "$.inputs.b",
+    ]
+
+
+def test_an_optional_input_without_value_is_null() -> None:
+    assert _values("  - {id: i, type: INT, required: false}") == {"i": None}
+
+
+def test_undeclared_inputs_are_ignored() -> None:
+    assert _values("  - {id: i, type: INT}", i=1, other=2) == {"i": 1}
+
+
+def test_defaults_are_rendered_over_inputs_and_variables() -> None:
+    declared = (
+        "  - {id: a, type: INT}\n  - {id: b, type: INT, defaults: '{{ inputs.a }}{{ vars.v }}'}"
+    )
+    result = _resolve(declared, {"a": "1"})
+    assert result.checked() == {"a": 1, "b": 17}
+    assert [item.is_default for item in result.items] == [False, True]
+
+
+def test_dotted_names_nest_and_may_be_given_nested() -> None:
+    declared = "  - {id: x.a, type: INT}\n  - {id: x.b.c, type: STRING}"
+    assert _values(declared, **{"x.a": "1", "x": {"b": {"c": "t"}}}) == {
+        "x": {"a": 1, "b": {"c": "t"}}
+    }
+
+
+def test_a_form_groups_its_children() -> None:
+    declared = (
+        "  - id: e\n    type: FORM\n    inputs:\n"
+        "      - {id: region, type: STRING}\n      - {id: zone, type: INT, defaults: 3}"
+    )
+    result = _resolve(declared, {"e.region": "EU"})
+    assert result.checked() == {"e": {"region": "EU", "zone": 3}}
+    assert [item.name for item in result.items] == ["e.region", "e.zone"]
+
+
+def test_an_input_is_asked_for_only_when_its_condition_holds() -> None:
+    declared = (
+        "  - {id: kind, type: SELECT, values: [file, db]}\n"
+        "  - {id: path, type: STRING, dependsOn: {inputs: [kind], "
+        "condition: \"{{ inputs.kind == 'file' }}\"}}\n"
+        "  - {id: table, type: STRING, dependsOn: {inputs: [kind], "
+        "condition: \"{{ inputs.kind == 'db' }}\"}}"
+    )
+    result = _resolve(declared, {"kind": "db", "table": "t"})
+    assert result.checked() == {"kind": "db", "table": "t"}
+    assert [item.enabled for item in result.items] == [True, False, True]
+
+
+def test_dependencies_come_first_whatever_the_order_of_declaration() -> None:
+    declared = (
+        "  - {id: b, type: STRING, defaults: '{{ inputs.a }}!', dependsOn: {inputs: [a]}}\n"
+        "  - {id: a, type: STRING, defaults: x}"
+    )
+    assert _values(declared) == {"a": "x", "b": "x!"}
+
+
+def test_a_select_may_take_its_values_from_an_expression() -> None:
+    declared = (
+        "  - {id: base, type: STRING, defaults: x}\n"
+        "  - {id: pick, type: SELECT, expression: \"{{ ['a', inputs.base] }}\", "
+        "dependsOn: {inputs: [base]}}"
+    )
+    assert _values(declared, base="zoo", pick="zoo")["pick"] == "zoo"
+    assert "it must match the values `[a, x]`" in _error(declared, pick="b")
+
+
+def test_a_multiselect_takes_json_or_commas_and_tells_every_mistake() -> None:
+    declared = "  - {id: m, type: MULTISELECT, values: [a, b]}"
+    assert _values(declared, m='["a", "b"]') == {"m": ["a", "b"]}
+    assert _values(declared, m="a,b") == {"m": ["a", "b"]}
+    assert len(_resolve(declared, {"m": ["x", "y"]}).errors) == 2
+
+
+def test_the_first_value_is_taken_when_the_flow_says_so() -> None:
+    declared = (
+        "  - {id: s, type: SELECT, values: [a, b], autoSelectFirst: true}\n"
+        "  - {id: m, type: MULTISELECT, values: [a, b], autoSelectFirst: true}"
+    )
+    assert _values(declared) == {"s": "a", "m": ["a"]}
+
+
+def test_options_with_labels_are_chosen_by_value() -> None:
+    declared = "  - {id: s, type: SELECT, values: [{value: a, label: The A}]}"
+    assert _values(declared, s="a") == {"s": "a"}
+
+
+def test_array_items_are_read_by_their_type() -> None:
+    declared = "  - {id: a, type: ARRAY, itemType: DATE, defaults: ['2024-01-02']}"
+    assert _values(declared) == {"a": ["2024-01-02"]}
+    assert _values("  - {id: a, type: ARRAY, itemType: INT}", a='["1", 2]') == {"a": [1, 2]}
+
+
+def test_a_secret_is_checked_then_sealed_and_stays_sealed() -> None:
+    declared = "  - {id: s, type: SECRET, validator: 'h.*'}"
+    sealed = {"type": "io.kestra.datatype:aes_encrypted", "value": "hsuh"}
+    assert _values(declared, s="hush") == {"s": sealed}
+    assert _values(declared, s=sealed) == {"s": sealed}
+    assert "it must match the pattern" in _error(declared, s="no")
+    flow = _flow(declared)
+    refused = resolve_inputs(flow.inputs, {"s": "hush"}, {})
+    assert "encryption is not configured" in refused.errors[0]
+
+
+def test_every_input_of_the_conformance_flow_reads() -> None:
+    source = (SHARED / "conformance" / "flows" / "valids" / "inputs.yaml").read_text()
+    cases = read_yaml((SHARED / "conformance" / "cases.yaml").read_text()).value
+    flow = read_flow(source, catalogue=CORE_CATALOGUE)
+    given = {**cases["defaults"]["inputs_all"], "file": "kestra:///f"}
+    values = resolve_inputs(flow.inputs, given, {}, encrypt=_seal).checked()
+    assert values["instantDefaults"] == "2013-08-09T14:19:00.000000Z"
+    assert values["empty"] == ""
+    assert values["yaml"] == {"some": "property", "alist": ["of", "values"]}
+    assert values["nested"] == {"string": "a string", "more": {"int": 123}, "bool": True}
+    assert values["duration"] == 306.0
+
+
+def _output(line: str) -> Flow:
+    source = f"id: f\nnamespace: n\noutputs:\n  - {line}\n{_TASKS}"
+    return read_flow(source, catalogue=CORE_CATALOGUE)
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("{id: o, type: STRING, value: '{{ vars.n }}'}", "3"),
+        ("{id: o, type: INT, value: '{{ vars.n }}'}", 3),
+        ("{id: o, type: JSON, value: '{\"n\": {{ vars.n }}}'}", {"n": 3}),
+        ("{id: o, type: ARRAY, value: ['{{ vars.n }}', x]}", ["3", "x"]),
+        ("{id: o, type: STRING, required: false, value: '{{ vars.none }}'}", None),
+    ],
+)
+def test_outputs_are_typed_like_inputs(line: str, expected: Any) -> None:
+    flow = _output(line)
+    assert resolve_outputs(flow.outputs, {"vars": {"n": 3}}) == {"o": expected}
+
+
+def test_an_output_that_its_type_refuses_is_an_error() -> None:
+    flow = _output("{id: o, type: INT, value: nope}")
+    with pytest.raises(InvalidInput, match="Invalid value for output `o`"):
+        resolve_outputs(flow.outputs, {})
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    type_=st.sampled_from(sorted(set(INPUT_TYPES) - {"FORM", "REUSABLE_INPUTS"})),
+    value=st.recursive(
+        st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
+        lambda inner: (
+            st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3)
+        ),
+        max_leaves=5,
+    ),
+)
+def test_no_value_does_anything_but_be_read_or_refused(type_: str, value: Any) -> None:
+    extra = {"ARRAY": ", itemType: INT"}.get(type_, "")
+    extra = ", values: [a]" if type_ in ("ENUM", "SELECT", "MULTISELECT") else extra
+    result = _resolve(f"  - {{id: i, type: {type_}{extra}}}", {"i": value})
+    assert result.errors or result.values
