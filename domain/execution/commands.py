@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from domain.execution.lifecycle import StateType
-from domain.execution.state import Breakpoint, ExecutionTrigger, Label, Metadata, TaskRun
+from domain.execution.state import Breakpoint, ExecutionTrigger, Label, Metadata, Moment, TaskRun
 
 
 class Command(msgspec.Struct, kw_only=True, tag_field="type", omit_defaults=True):
@@ -19,6 +19,13 @@ class Command(msgspec.Struct, kw_only=True, tag_field="type", omit_defaults=True
     """Unique for what is wanted: the same id twice is one wish."""
     issuer: str = ""
     """User name, worker id or component that asks."""
+
+
+def tag_of(command: Command) -> str:
+    """Return the tag of a command, for example `execution.kill`."""
+    tag = command.__struct_config__.tag
+    assert isinstance(tag, str)
+    return tag
 
 
 class CreateExecution(Command, tag="execution.create"):
@@ -40,6 +47,10 @@ class CreateExecution(Command, tag="execution.create"):
     metadata: Metadata | None = None
     task_runs: list[TaskRun] = []
     """Task runs taken over from another execution (replay)."""
+    histories: list[Moment] = []
+    """With task runs: the states of the execution they come from."""
+    variables: dict[str, Any] | None = None
+    """With task runs: the variables of the execution they come from."""
     error: str | None = None
     """Set: the execution is created FAILED with this reason, and runs nothing."""
 
@@ -94,6 +105,10 @@ class FireTimer(Command, tag="timer.fire"):
     timer_id: str
 
 
+class RestartSubflow(Command, tag="subflow.restart"):
+    """The parent runs a failed child again; anything but a failed or paused child ignores it."""
+
+
 class RecordSubflowResult(Command, tag="subflow.result"):
     """A child execution started or ended."""
 
@@ -139,6 +154,9 @@ class RestartExecution(Command, tag="execution.restart"):
     """Run again from what failed or paused."""
 
     flow_revision: int | None = None
+    """Set: a new execution, on this revision, takes over; see `new_execution_id`."""
+    new_execution_id: str | None = None
+    """Wanted with `flow_revision`."""
 
 
 class ReplayExecution(Command, tag="execution.replay"):
@@ -194,6 +212,7 @@ ExecutionCommand = (
     | CreateExecution
     | FireTimer
     | RecordSubflowResult
+    | RestartSubflow
     | RecordSlot
     | RecordAttemptLost
     | PauseExecution
@@ -210,3 +229,8 @@ ExecutionCommand = (
     | DeleteExecution
 )
 """Any command, by its tag in `type`."""
+
+MACHINE_COMMANDS = frozenset(
+    {"task.result", "task.start", "task.lost", "timer.fire", "subflow.result", "slot.answer"}
+)
+"""Tags of commands that are known by what they report, and need no memory of their ids."""

@@ -14,14 +14,19 @@ class EventRecord(msgspec.Struct, kw_only=True, omit_defaults=True):
 
     execution_id: str
     sequence: int
-    """Sequence number of the first event; the events of a stream count 1, 2, 3, ... without a gap."""
+    """Sequence number of the first event; those of a stream count 1, 2, 3, ... without a gap.
+    0: a refusal outside of any stream."""
     command_id: str
     command_offset: int
-    """Offset of the command on its partition of `execution.commands`, which is this record's partition."""
+    """Offset of the command in `execution.commands`, on the partition of this record's number."""
     timestamp_ms: int
     """The command record's timestamp: the step's only notion of now."""
     events: list[ExecutionEvent]
     """In order; never empty. A refusal is an event too."""
+    command: str = ""
+    """Tag of the command, for example `execution.kill`."""
+    issuer: str = ""
+    """Who issued it."""
     writer: str = ""
     """The executor that stepped."""
     version: int = SCHEMA_VERSION

@@ -7,6 +7,7 @@ else: a copy per event would make a step's cost grow with the execution.
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from enum import Enum
 from typing import Any
 
 import msgspec
@@ -33,10 +34,15 @@ class State(msgspec.Struct):
         return cls(state, [Moment(state, date)])
 
     def move(self, state: StateType, date: datetime) -> None:
-        """Go to a state; going where one is already changes nothing."""
+        """Go to a state; going where one is already changes nothing. Dates never run backwards."""
         if state is not self.current:
             self.current = state
-            self.histories.append(Moment(state, date))
+            last = self.histories[-1].date
+            self.histories.append(Moment(state, max(last, date)))
+
+    def copy(self) -> State:
+        """Return an independent copy."""
+        return State(self.current, list(self.histories))
 
     @property
     def start_date(self) -> datetime:
@@ -87,6 +93,10 @@ class Attempt(msgspec.Struct, omit_defaults=True):
     worker_id: str | None = None
 
 
+MAIN_LANE = "tasks"
+"""The lane of a scope that holds its own tasks, whatever the branch is called in the flow."""
+
+
 class TaskRun(msgspec.Struct, omit_defaults=True):
     """One task of one execution, at one value and iteration."""
 
@@ -102,8 +112,20 @@ class TaskRun(msgspec.Struct, omit_defaults=True):
     outputs_uri: str | None = None
     """Set instead of `outputs` when too large for the log: a JSON file in internal storage."""
     items: str | None = None
+    """ForEachItem: URI of the batch."""
     dynamic: bool = False
+    """Reported by a task as of its own making."""
     force_execution: bool = False
+    """Runs although the execution has ended (afterExecution)."""
+    lane: str = MAIN_LANE
+    """Where it stands in its parent: `tasks`, `errors`, `finally`, `afterExecution`, `onPause`."""
+    values: list[str] | None = None
+    """Loops: the values as text, rendered once when the loop opened."""
+
+    @property
+    def last_attempt(self) -> Attempt | None:
+        """The latest attempt, running or ended; None before the first."""
+        return self.attempts[-1] if self.attempts else None
 
 
 class Metadata(msgspec.Struct, omit_defaults=True):
@@ -119,12 +141,36 @@ class Timer(msgspec.Struct, frozen=True, omit_defaults=True):
     id: str
     due: datetime
     purpose: str
-    """What for: `retry`, `pause`, `timeout`, `schedule`, `interval`, `sla`."""
+    """What for: see `domain.execution.timers`."""
     task_run_id: str | None = None
 
 
-class Execution(msgspec.Struct, omit_defaults=True):
-    """The state of one execution."""
+class Child(msgspec.Struct, omit_defaults=True):
+    """An execution that a task run of this one started."""
+
+    task_run_id: str
+    state: StateType = StateType.CREATED
+    """As last told by the child."""
+    index: int = 0
+    """Position among the children of its task run."""
+    waited: bool = True
+    """False: nobody waits for its end."""
+
+
+class Slot(Enum):
+    """How an execution stands to its flow's concurrency limit."""
+
+    NONE = "none"
+    ASKED = "asked"
+    QUEUED = "queued"
+    HELD = "held"
+
+
+class Execution(msgspec.Struct, omit_defaults=True, dict=True):
+    """The state of one execution.
+
+    `dict=True` holds the index that the step keeps beside it (`domain.execution.index`).
+    """
 
     id: str
     tenant: str
@@ -140,6 +186,7 @@ class Execution(msgspec.Struct, omit_defaults=True):
     inputs: dict[str, Any] = {}
     outputs: dict[str, Any] | None = None
     variables: dict[str, Any] = {}
+    """The flow's variables, as SetVariables and UnsetVariables have left them."""
     task_runs: dict[str, TaskRun] = {}
     """By id, in order of creation."""
     trigger: ExecutionTrigger | None = None
@@ -154,3 +201,29 @@ class Execution(msgspec.Struct, omit_defaults=True):
     deleted: bool = False
     error: str | None = None
     """Why the execution failed outside any task, in words."""
+    command_offset: int = -1
+    """Offset of the last command stepped; commands up to it are known."""
+    closed: bool = False
+    """Nothing more happens by itself: ended, and afterExecution is through."""
+    held: bool = False
+    """Paused by a person: nothing new starts."""
+    holding: list[str] = []
+    """Task runs of Pause that wait: while there are any nothing new starts."""
+    slot: Slot = Slot.NONE
+    kill_state: StateType | None = None
+    """While killing: the state to end in."""
+    children: dict[str, Child] = {}
+    """By execution id, in order of creation."""
+    violated: list[str] = []
+    """Ids of broken SLAs."""
+    passed_breakpoints: list[str] = []
+    """Task runs that may pass their breakpoint."""
+    removals: int = 0
+    """How often task runs were taken out: makes the ids of those after it new."""
+    replayed: bool = False
+    """Created from another execution's task runs: its first start is a restart."""
+
+    @property
+    def is_held(self) -> bool:
+        """True while a pause forbids that anything new starts."""
+        return self.held or bool(self.holding)

@@ -1,0 +1,208 @@
+"""What can happen without outside input, until nothing more can.
+
+Only what the step's events touched is looked at: task runs that wait to be started, and scopes in
+which something changed. When it returns the execution is quiet.
+"""
+
+from __future__ import annotations
+
+from domain.execution.ending import interrupt
+from domain.execution.events import (
+    ExecutionClosed,
+    ExecutionEnded,
+    ExecutionStarted,
+    SlotFreed,
+    TaskRunEnded,
+    TimerEnded,
+)
+from domain.execution.flowables.contract import advance_blocks, advance_sequence, outcome_of
+from domain.execution.flowables.registry import RULES
+from domain.execution.index import ROOT
+from domain.execution.lifecycle import STARTABLE, TERMINAL, StateType
+from domain.execution.lookups import LookupNeeded
+from domain.execution.outputs import flow_outputs
+from domain.execution.plan import AFTER, ERRORS, FINALLY
+from domain.execution.starting import start
+from domain.execution.state import MAIN_LANE, Slot, TaskRun
+from domain.execution.timers import FLOW_RETRY, KILL, KILL_GRACE
+from domain.execution.turn import Turn
+from domain.flow import tasks as t
+
+_S = StateType
+
+
+def advance(turn: Turn) -> None:
+    """Emit everything that can happen now.
+
+    Raises:
+        LookupNeeded: the outside world must be asked first. What was emitted stands; called again
+            with the answers it goes on where it stopped.
+    """
+    index = turn.index
+    state = turn.state.state
+    while True:
+        current = state.current
+        if current is _S.KILLING:
+            if not _advance_kill(turn):
+                index.rest()
+                return
+            continue
+        if current is _S.PAUSED and not turn.state.is_held and _has_work(turn):
+            turn.emit(ExecutionStarted())
+            continue
+        ended = current in TERMINAL
+        if not ended and not turn.may_start and not turn.state.is_held:
+            index.rest()
+            return
+        if index.startable:
+            _start(turn, index.startable.popleft())
+        elif index.touched:
+            _look_at(turn, next(iter(index.touched)))
+        else:
+            return
+
+
+def _start(turn: Turn, run: TaskRun) -> None:
+    if run.state.current not in STARTABLE or not _may_start(turn, run):
+        return
+    try:
+        turn.attempt(lambda: start(turn, run))
+    except LookupNeeded:
+        turn.index.startable.appendleft(run)
+        raise
+
+
+def _may_start(turn: Turn, run: TaskRun) -> bool:
+    """Whether a task run may start now: not while held, and after the end only afterExecution."""
+    state = turn.state
+    if state.state.current in TERMINAL:
+        return run.force_execution
+    if not state.is_held:
+        return True
+    task = turn.task_of(run)
+    if state.held or task is None:
+        return False
+    return isinstance(task.task, t.Pause) or turn.is_aside(run)
+
+
+def _has_work(turn: Turn) -> bool:
+    return bool(turn.index.startable)
+
+
+def _look_at(turn: Turn, key: str) -> None:
+    """Look at a scope, once; what happens meanwhile may touch it again."""
+    del turn.index.touched[key]
+    try:
+        turn.attempt(lambda: _resolve(turn, key))
+    except LookupNeeded:
+        turn.index.touch(key)
+        raise
+
+
+def _resolve(turn: Turn, key: str) -> None:
+    state = turn.state
+    ended = state.state.current in TERMINAL
+    if key == ROOT:
+        if ended:
+            _advance_after(turn)
+        elif not state.is_held:
+            _advance_root(turn)
+        return
+    run = state.task_runs.get(key)
+    if run is None or run.state.current is not _S.RUNNING or ended != run.force_execution:
+        return
+    task = turn.task_of(run)
+    rule = None if task is None else RULES.get(type(task.task))
+    if task is None or rule is None:
+        return
+    if not state.is_held or turn.is_aside(run):
+        rule.resolve(turn, task, run)
+
+
+def _advance_root(turn: Turn) -> None:
+    """Advance the flow's own blocks; end the execution when they are over."""
+    scope = turn.scope(None)
+    lanes = turn.plan.lanes
+    over = advance_blocks(
+        turn,
+        None,
+        scope,
+        errors=lanes[ERRORS],
+        final=lanes[FINALLY],
+        main=lambda: advance_sequence(turn, None, scope.lane(MAIN_LANE), lanes["tasks"]),
+    )
+    if over:
+        end_execution(turn, outcome_of(scope.lane(MAIN_LANE)))
+
+
+def end_execution(turn: Turn, state: StateType) -> None:
+    """End the execution: outputs, state, whatever still runs."""
+    outputs, error = flow_outputs(turn, state)
+    turn.record_answers()
+    if error is not None:
+        state = _S.FAILED
+    interrupt(turn, turn.state.task_runs.values(), _S.KILLED)
+    turn.emit(ExecutionEnded(state=state, outputs=outputs, error=error))
+
+
+def _advance_after(turn: Turn) -> None:
+    """Run afterExecution, then close."""
+    state = turn.state
+    if state.closed or FLOW_RETRY in state.timers:
+        return
+    if not _is_refused(turn):
+        lane = turn.scope(None).lane(AFTER)
+        over = advance_sequence(turn, None, lane, turn.plan.lanes[AFTER], past_failures=True)
+        if not over:
+            return
+    close(turn)
+
+
+def _is_refused(turn: Turn) -> bool:
+    """Refused before it ran at all: nothing of it runs, afterExecution neither."""
+    return all(moment.state is not _S.RUNNING for moment in turn.state.state.histories)
+
+
+def close(turn: Turn) -> None:
+    """Nothing more happens: timers and the slot are given back."""
+    state = turn.state
+    for timer_id in list(state.timers):
+        turn.emit(TimerEnded(timer_id=timer_id))
+    if state.slot is not Slot.NONE:
+        turn.emit(SlotFreed())
+    turn.emit(ExecutionClosed())
+
+
+def _advance_kill(turn: Turn) -> bool:
+    """End what no worker has to end; the execution with the last of them.
+
+    Returns:
+        False when workers have still to answer.
+    """
+    index = turn.index
+    state = turn.state.kill_state or _S.KILLED
+    waiting = index.in_state(
+        _S.CREATED, _S.RESTARTED, _S.SUBMITTED, _S.RETRYING, _S.PAUSED, _S.BREAKPOINT
+    )
+    interrupt(turn, waiting, state)
+    for run in reversed(index.in_state(_S.RUNNING)):
+        if run.force_execution or _is_busy(turn, run):
+            continue
+        turn.emit(TaskRunEnded(id=run.id, state=state))
+    if any(not run.force_execution for run in index.in_state(_S.RUNNING)):
+        if KILL not in turn.state.timers:
+            turn.wake_after(KILL, KILL_GRACE)
+        return False
+    turn.emit(ExecutionEnded(state=state))
+    return True
+
+
+def _is_busy(turn: Turn, run: TaskRun) -> bool:
+    """Whether a running task run waits for the end of something else: a worker, its children."""
+    task = turn.task_of(run)
+    if task is None:
+        return False
+    if isinstance(task.task, t.PluginTask | t.WorkingDirectory):
+        return True
+    scope = turn.index.scopes.get(run.id)
+    return scope is not None and any(not child.state.current.is_terminal for child in scope.runs())

@@ -1,0 +1,76 @@
+"""The first step of an execution, and its way into running: date, slot, start."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from domain.execution import timers
+from domain.execution.commands import CreateExecution
+from domain.execution.events import (
+    ExecutionCreated,
+    ExecutionEnded,
+    ExecutionStarted,
+    SlotAsked,
+)
+from domain.execution.lifecycle import StateType
+from domain.execution.sla import watch_durations
+from domain.execution.state import Metadata, Slot
+from domain.execution.turn import Turn
+from domain.flow.model import Flow
+from domain.log import Level
+
+
+def created(command: CreateExecution, flow: Flow, now: datetime) -> ExecutionCreated:
+    """Return the first event of a stream."""
+    variables = command.variables
+    return ExecutionCreated(
+        execution_id=command.execution_id,
+        tenant=command.tenant,
+        namespace=command.namespace,
+        flow_id=command.flow_id,
+        flow_revision=command.flow_revision,
+        original_id=command.original_id or command.execution_id,
+        metadata=command.metadata or Metadata(1, now),
+        labels=command.labels,
+        inputs=command.inputs,
+        trigger=command.trigger,
+        parent_id=command.parent_id,
+        schedule_date=command.schedule_date,
+        kind=command.kind,
+        breakpoints=command.breakpoints,
+        task_runs=command.task_runs,
+        histories=command.histories,
+        variables=flow.variables if variables is None else variables,
+    )
+
+
+def create(turn: Turn, command: CreateExecution) -> None:
+    """Go on after the first event: refuse, wait for the date, ask for a slot, or run."""
+    if command.error is not None:
+        turn.log(Level.ERROR, command.error)
+        turn.emit(ExecutionEnded(state=StateType.FAILED, error=command.error))
+        return
+    if command.histories:
+        # the step ends here, so that everyone sees RESTARTED
+        turn.schedule(timers.CONTINUE, turn.now)
+        return
+    date = command.schedule_date
+    if date is not None and date > turn.now:
+        turn.schedule(timers.SCHEDULE, date)
+        return
+    begin(turn)
+
+
+def begin(turn: Turn) -> None:
+    """Ask for a slot where the flow has a limit, else run."""
+    concurrency = turn.plan.flow.concurrency
+    if concurrency is None or turn.state.slot is Slot.HELD:
+        run(turn)
+    else:
+        turn.emit(SlotAsked(limit=concurrency.limit, behavior=concurrency.behavior))
+
+
+def run(turn: Turn) -> None:
+    """Say RUNNING, and watch the promises."""
+    turn.emit(ExecutionStarted())
+    watch_durations(turn)

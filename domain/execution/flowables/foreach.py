@@ -1,0 +1,113 @@
+"""ForEach, EachSequential, EachParallel: the tasks once per value."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import msgspec
+
+from domain.execution import timers
+from domain.execution.events import TaskRunOpened
+from domain.execution.flowables.contract import FlowableRule, advance_sequence
+from domain.execution.index import Scope
+from domain.execution.plan import TaskPlan
+from domain.execution.state import TaskRun
+from domain.execution.turn import Turn
+from domain.expression import to_text
+from domain.flow import tasks as t
+
+BATCH: Final = 500
+"""Iterations that one step begins at most: the record of a step stays small. A timer that is due at
+once goes on with the rest."""
+
+
+class NotValues(Exception):
+    """What was to be looped over is no list of values."""
+
+
+def values_of(turn: Turn, task: TaskPlan, run: TaskRun, source: Any) -> list[str]:
+    """Return the values of a loop as text.
+
+    Args:
+        turn: the step.
+        task: the loop.
+        run: its task run.
+        source: a list, a mapping, or a template that gives either, maybe as JSON text.
+
+    Raises:
+        NotValues: it is neither.
+        ExpressionError: it cannot be rendered.
+    """
+    if isinstance(source, str):
+        rendered = turn.render(source, task, run)
+        try:
+            found = msgspec.json.decode(rendered)
+        except msgspec.DecodeError as error:
+            raise NotValues(f"Unable to read the values as JSON: {error}") from error
+    else:
+        found = turn.render_deep(source, task, run)
+    if isinstance(found, dict):
+        found = [{"key": key, "value": value} for key, value in found.items()]
+    if not isinstance(found, list | tuple):
+        raise NotValues(f"The values are neither a list nor a map: {to_text(found)[:200]}")
+    missing = sum(1 for value in found if value is None)
+    if missing:
+        raise NotValues(f"Found '{missing}' null value(s) on Each")
+    return [value if isinstance(value, str) else to_text(value) for value in found]
+
+
+class EachRule(FlowableRule):
+    """Each iteration is a sequence of its own; up to a limit run side by side."""
+
+    def source(self, task: t.Task) -> Any:
+        """Return what is to be looped over."""
+        return task.values if isinstance(task, t.ForEach) else task.value  # type: ignore[attr-defined]
+
+    def limit(self, task: t.Task) -> int:
+        """Return how many iterations may run at once; 0: any number."""
+        if isinstance(task, t.ForEach):
+            return task.concurrency_limit
+        return task.concurrent if isinstance(task, t.EachParallel) else 1
+
+    def open(self, turn: Turn, task: TaskPlan, run: TaskRun) -> None:
+        """Render the values, once."""
+        try:
+            values = values_of(turn, task, run, self.source(task.task))
+        except NotValues as error:
+            turn.emit(TaskRunOpened(id=run.id))
+            self.fail(turn, task, run, str(error))
+            return
+        turn.emit(TaskRunOpened(id=run.id, values=values))
+
+    def advance_main(self, turn: Turn, task: TaskPlan, run: TaskRun, scope: Scope) -> bool:
+        """Go on in the iterations that changed, then begin new ones."""
+        branch = task.tasks("tasks")
+        values = run.values or []
+        if not branch or not values:
+            return True
+        for iteration in self._changed(scope):
+            over = advance_sequence(
+                turn,
+                run,
+                scope.iterations[iteration],
+                branch,
+                value=values[iteration],
+                iteration=iteration,
+            )
+            if over:
+                scope.open_iterations.discard(iteration)
+        limit = self.limit(task.task)
+        begun = len(scope.iterations)
+        most = min(len(values), begun + BATCH)
+        while begun < most and (limit <= 0 or len(scope.open_iterations) < limit):
+            turn.create(branch[0], run, values[begun], begun)
+            begun += 1
+        if begun == most < len(values) and (limit <= 0 or len(scope.open_iterations) < limit):
+            turn.schedule(timers.CONTINUE, turn.now, run)
+        return begun == len(values) and not scope.open_iterations
+
+    @staticmethod
+    def _changed(scope: Scope) -> list[int]:
+        changed = [number for number in scope.changed if number in scope.iterations]
+        scope.changed.clear()
+        return changed

@@ -1,0 +1,119 @@
+"""LoopUntil: the tasks again and again until a condition holds."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+from domain.duration import parse_duration
+from domain.errors import TidewheelError
+from domain.execution import timers
+from domain.execution.events import (
+    ExecutionPaused,
+    ExecutionStarted,
+    TaskRunOpened,
+    TaskRunOutputsSet,
+    TaskRunPaused,
+    TaskRunReopened,
+    TaskRunsRemoved,
+)
+from domain.execution.flowables.sequential import OneAfterTheOther
+from domain.execution.index import Scope
+from domain.execution.lifecycle import StateType
+from domain.execution.plan import TaskPlan
+from domain.execution.state import TaskRun
+from domain.execution.turn import Turn
+from domain.expression import is_truthy_text
+from domain.flow import tasks as t
+from domain.log import Level
+
+_S = StateType
+_INTERVAL = timedelta(minutes=1)
+COUNT = "iterationCount"
+
+
+class LoopUntilRule(OneAfterTheOther):
+    """Each round has its task runs to itself: those of the round before are taken out."""
+
+    def open(self, turn: Turn, task: TaskPlan, run: TaskRun) -> None:
+        """Begin the first round."""
+        del task
+        turn.emit(TaskRunOpened(id=run.id, outputs={COUNT: 1}))
+
+    def on_complete(self, turn: Turn, task: TaskPlan, run: TaskRun, scope: Scope) -> bool:
+        """A round went well: the loop is over when the condition holds or a limit is reached."""
+        loop = task.task
+        assert isinstance(loop, t.LoopUntil)
+        del scope
+        try:
+            if turn.holds(loop.condition, task, run):
+                turn.record_answers()
+                return True
+            limit = self._limit_reached(turn, task, run, loop.check_frequency)
+            interval = self._span(turn, task, run, loop.check_frequency.interval) or _INTERVAL
+            if limit is not None and self._fails(turn, task, run, loop.fail_on_max_reached):
+                turn.record_answers()
+                self.fail(turn, task, run, limit)
+                return False
+        except TidewheelError as error:
+            turn.record_answers()
+            self.fail(turn, task, run, str(error))
+            return False
+        turn.record_answers()
+        if limit is not None:
+            turn.log(Level.WARN, limit, run)
+            return True
+        turn.emit(TaskRunPaused(id=run.id, holds=False))
+        turn.wake_after(timers.INTERVAL, interval, run)
+        if turn.state.state.current is _S.RUNNING and not _is_busy(turn):
+            turn.emit(ExecutionPaused())
+        return False
+
+    def _limit_reached(
+        self, turn: Turn, task: TaskPlan, run: TaskRun, limits: t.CheckFrequency
+    ) -> str | None:
+        most = turn.render_typed(limits.max_iterations, task, run)
+        count = int((run.outputs or {}).get(COUNT, 1))
+        if most is not None and count >= int(most):
+            return f"Maximum number of iterations reached: {most}"
+        longest = self._span(turn, task, run, limits.max_duration)
+        if longest is not None and turn.now >= run.state.start_date + longest:
+            return f"Maximum duration reached: {limits.max_duration}"
+        return None
+
+    @staticmethod
+    def _span(turn: Turn, task: TaskPlan, run: TaskRun, value: Any) -> timedelta | None:
+        rendered = turn.render_typed(value, task, run)
+        return None if rendered is None else parse_duration(rendered)
+
+    @staticmethod
+    def _fails(turn: Turn, task: TaskPlan, run: TaskRun, value: Any) -> bool:
+        if isinstance(value, str):
+            return is_truthy_text(turn.render(value, task, run))
+        return bool(value)
+
+
+def _is_busy(turn: Turn) -> bool:
+    """Whether anything else of the execution is under way."""
+    index = turn.index
+    if index.count(_S.SUBMITTED, _S.CREATED, _S.RESTARTED):
+        return True
+    for run in index.in_state(_S.RUNNING):
+        task = turn.task_of(run)
+        if task is None or not task.is_flowable or isinstance(task.task, t.WorkingDirectory):
+            return True
+    return False
+
+
+def go_round(turn: Turn, run: TaskRun) -> None:
+    """Begin the next round."""
+    if run.state.current is not _S.PAUSED:
+        return
+    ids = [child.id for child in turn.descendants(run)]
+    if ids:
+        turn.emit(TaskRunsRemoved(ids=ids))
+    count = int((run.outputs or {}).get(COUNT, 1)) + 1
+    turn.emit(TaskRunOutputsSet(id=run.id, outputs={COUNT: count}))
+    turn.emit(TaskRunReopened(id=run.id))
+    if turn.state.state.current is _S.PAUSED and not turn.state.is_held:
+        turn.emit(ExecutionStarted())

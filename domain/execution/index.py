@@ -1,0 +1,274 @@
+"""What the step looks up about an execution without walking through it.
+
+An index stands beside a state in memory, is kept by `evolve`, and is built anew from the state when
+it was not there: it is never stored. It makes the cost of a step independent of the size of the
+execution: `advance` looks only at what the step's events touched.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any, cast
+
+from domain.execution.lifecycle import STARTABLE, TERMINAL, StateType
+from domain.execution.state import MAIN_LANE, Execution, TaskRun
+
+if TYPE_CHECKING:
+    from domain.execution.turn import Turn
+
+ROOT = ""
+"""Key of the scope of the execution itself."""
+
+
+class Lane:
+    """The task runs of one branch of a scope, in order, and how many stand in each state."""
+
+    __slots__ = ("counts", "ended", "runs")
+
+    def __init__(self) -> None:
+        self.runs: dict[str, TaskRun] = {}
+        self.counts: dict[StateType, int] = {}
+        self.ended = 0
+
+    def add(self, run: TaskRun) -> None:
+        """Take in a run."""
+        self.runs[run.id] = run
+        state = run.state.current
+        self.counts[state] = self.counts.get(state, 0) + 1
+        if state in TERMINAL:
+            self.ended += 1
+
+    def remove(self, run: TaskRun) -> None:
+        """Forget a run."""
+        del self.runs[run.id]
+        state = run.state.current
+        self.counts[state] -= 1
+        if state in TERMINAL:
+            self.ended -= 1
+
+    def moved(self, old: StateType, new: StateType) -> None:
+        """Note that one of the runs changed its state."""
+        counts = self.counts
+        counts[old] -= 1
+        counts[new] = counts.get(new, 0) + 1
+        if old in TERMINAL:
+            self.ended -= 1
+        if new in TERMINAL:
+            self.ended += 1
+
+    def count(self, *states: StateType) -> int:
+        """Number of runs in these states."""
+        counts = self.counts
+        return sum(counts.get(state, 0) for state in states)
+
+    @property
+    def last(self) -> TaskRun | None:
+        """The latest run; None when there is none."""
+        return next(reversed(self.runs.values()), None) if self.runs else None
+
+    @property
+    def active(self) -> int:
+        """Number of runs that have not ended."""
+        return len(self.runs) - self.ended
+
+
+class Scope:
+    """The children of one task run, or of the execution itself."""
+
+    __slots__ = ("changed", "iterations", "key", "lanes", "open_iterations")
+
+    def __init__(self, key: str) -> None:
+        self.key = key
+        self.lanes: dict[str, Lane] = {}
+        self.iterations: dict[int, Lane] = {}
+        """Loops: the children of the main lane per iteration."""
+        self.open_iterations: set[int] = set()
+        """Iterations that the loop has begun and not seen to their end."""
+        self.changed: dict[int, None] = {}
+        """Iterations touched since the scope was last looked at, in order."""
+
+    def lane(self, name: str) -> Lane:
+        """Return a lane, empty when nothing is in it yet."""
+        found = self.lanes.get(name)
+        if found is None:
+            found = self.lanes[name] = Lane()
+        return found
+
+    def runs(self) -> list[TaskRun]:
+        """All children, lane by lane."""
+        return [run for lane in self.lanes.values() for run in lane.runs.values()]
+
+
+class Index:
+    """Scopes, task runs by state and by task, and what is still to be looked at in this step."""
+
+    __slots__ = (
+        "by_path",
+        "by_state",
+        "by_task",
+        "paths",
+        "pending",
+        "scopes",
+        "startable",
+        "touched",
+    )
+
+    def __init__(self, runs: Iterable[TaskRun] = ()) -> None:
+        self.scopes: dict[str, Scope] = {}
+        self.by_state: dict[StateType, dict[str, TaskRun]] = {}
+        """Task runs that have not ended, by their state."""
+        self.by_task: dict[str, dict[str, TaskRun]] = {}
+        self.paths: dict[str, tuple[str, ...]] = {}
+        """Values of the loops around a task run, outermost first, its own last."""
+        self.by_path: dict[tuple[str, tuple[str, ...]], TaskRun] = {}
+        """Latest task run by task and path."""
+        self.touched: dict[str, None] = {}
+        """Scopes to be looked at, in order."""
+        self.startable: deque[TaskRun] = deque()
+        """Task runs that were created or restarted."""
+        self.pending: Turn | None = None
+        """A step that waits for answers of the outside world."""
+        for run in runs:
+            self.add(run)
+        self.startable.clear()
+        self.touched.clear()
+
+    def path(self, run_id: str | None) -> tuple[str, ...]:
+        """Return the values of the loops around a task run, outermost first, its own last."""
+        return self.paths.get(run_id, ()) if run_id else ()
+
+    def scope(self, key: str | None) -> Scope:
+        """Return the scope of a task run; None is the execution itself."""
+        name = key or ROOT
+        found = self.scopes.get(name)
+        if found is None:
+            found = self.scopes[name] = Scope(name)
+        return found
+
+    def add(self, run: TaskRun) -> None:
+        """Take in a task run."""
+        scope = self.scope(run.parent_id)
+        scope.lane(run.lane).add(run)
+        if run.iteration is not None and run.lane == MAIN_LANE:
+            iteration = scope.iterations.get(run.iteration)
+            if iteration is None:
+                iteration = scope.iterations[run.iteration] = Lane()
+                scope.open_iterations.add(run.iteration)
+            iteration.add(run)
+            scope.changed[run.iteration] = None
+        of_task = self.by_task.get(run.task_id)
+        if of_task is None:
+            of_task = self.by_task[run.task_id] = {}
+        of_task[run.id] = run
+        path = self.path(run.parent_id)
+        if run.value is not None:
+            path = (*path, run.value)
+        if path:
+            self.paths[run.id] = path
+        self.by_path[run.task_id, path] = run
+        state = run.state.current
+        if state not in TERMINAL:
+            self._in(state)[run.id] = run
+        if state in STARTABLE:
+            self.startable.append(run)
+        self.touched[scope.key] = None
+
+    def remove(self, run: TaskRun) -> None:
+        """Forget a task run and the scope of its children."""
+        scope = self.scope(run.parent_id)
+        scope.lane(run.lane).remove(run)
+        if run.iteration is not None and run.lane == MAIN_LANE:
+            iteration = scope.iterations[run.iteration]
+            iteration.remove(run)
+            if not iteration.runs:
+                del scope.iterations[run.iteration]
+                scope.open_iterations.discard(run.iteration)
+        self.by_task[run.task_id].pop(run.id, None)
+        place = (run.task_id, self.paths.pop(run.id, ()))
+        if self.by_path.get(place) is run:
+            del self.by_path[place]
+        self._in(run.state.current).pop(run.id, None)
+        self.scopes.pop(run.id, None)
+        self.touched.pop(run.id, None)
+        self.touched[scope.key] = None
+
+    def moved(self, run: TaskRun, old: StateType, new: StateType) -> None:
+        """Note a change of state."""
+        scope = self.scope(run.parent_id)
+        scope.lane(run.lane).moved(old, new)
+        if run.iteration is not None and run.lane == MAIN_LANE:
+            scope.iterations[run.iteration].moved(old, new)
+            scope.open_iterations.add(run.iteration)
+            scope.changed[run.iteration] = None
+        if old not in TERMINAL:
+            self._in(old).pop(run.id, None)
+        if new not in TERMINAL:
+            self._in(new)[run.id] = run
+            if new is StateType.RUNNING:
+                self.touched[run.id] = None
+            elif new in STARTABLE:
+                self.startable.append(run)
+        self.touched[scope.key] = None
+
+    def _in(self, state: StateType) -> dict[str, TaskRun]:
+        found = self.by_state.get(state)
+        if found is None:
+            found = self.by_state[state] = {}
+        return found
+
+    def in_state(self, *states: StateType) -> list[TaskRun]:
+        """Task runs in states that are not terminal, in order within each state."""
+        return [run for state in states for run in self._in(state).values()]
+
+    def count(self, *states: StateType) -> int:
+        """Number of task runs in states that are not terminal."""
+        return sum(len(self._in(state)) for state in states)
+
+    def touch(self, key: str | None) -> None:
+        """Have a scope looked at."""
+        self.touched[key or ROOT] = None
+
+    def wake(self) -> None:
+        """Have everything that has not ended looked at: after a time when nothing could start."""
+        self.touched[ROOT] = None
+        for run in self._in(StateType.RUNNING).values():
+            self.touched[run.id] = None
+            scope = self.scopes.get(run.id)
+            if scope is not None:
+                scope.changed.update(dict.fromkeys(scope.open_iterations))
+        self.startable.clear()
+        self.startable.extend(self.in_state(StateType.CREATED, StateType.RESTARTED))
+
+    def rest(self) -> None:
+        """Forget what was to be looked at: nothing can start now."""
+        self.touched.clear()
+        self.startable.clear()
+
+    @property
+    def is_quiet(self) -> bool:
+        """True when nothing is left to be looked at."""
+        return not self.touched and not self.startable
+
+
+_KEY = "index"
+
+
+def index_of(state: Execution) -> Index:
+    """Return the index beside a state, built now if there is none."""
+    found = cast("Index | None", vars(state).get(_KEY))
+    if found is None:
+        found = Index(state.task_runs.values())
+        vars(state)[_KEY] = found
+    return found
+
+
+def index_beside(state: Execution) -> Index | None:
+    """Return the index beside a state, None when nobody has asked for one."""
+    return cast("Index | None", vars(state).get(_KEY))
+
+
+def drop_index(state: Execution) -> None:
+    """Take the index away: the next `index_of` builds it anew."""
+    held: dict[str, Any] = vars(state)
+    held.pop(_KEY, None)

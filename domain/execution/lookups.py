@@ -1,0 +1,123 @@
+"""Impure functions inside the executor: answered from the step's context, or asked for.
+
+Time and chance are functions of the command: `now()` is its timestamp, ids and numbers are derived.
+Everything that needs I/O raises `LookupNeeded`; the step goes on when the answer is there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+import msgspec
+
+from domain.dates.formatting import format_date
+from domain.dates.zones import named_zone
+from domain.errors import TidewheelError
+from domain.execution.context import Answer, Context, Question
+from domain.execution.state import Execution
+from domain.expression import Fault, Scope
+from domain.ids import derived
+
+WITHHELD: Final = frozenset({"secret", "credential", "decrypt"})
+"""Functions whose answers are secrets and are not recorded."""
+
+_ENCODER: Final = msgspec.json.Encoder(order="deterministic", enc_hook=str)
+_DIGITS: Final = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+
+
+class LookupNeeded(Exception):
+    """An expression asks what the context does not know."""
+
+    def __init__(self, question: Question) -> None:
+        super().__init__(question.key)
+        self.question = question
+
+
+class StepLookups:
+    """The lookups of one step. Notes which answers were used, for the record."""
+
+    __slots__ = ("_state", "context", "count", "used")
+
+    def __init__(self, state: Execution, context: Context) -> None:
+        self._state = state
+        self.context = context
+        self.count = 0
+        """How often chance was asked for in this step."""
+        self.used: dict[str, tuple[str, Answer]] = {}
+        """Answers used since they were last recorded: key to function and answer."""
+
+    def call(self, name: str, arguments: Mapping[str, Any], scope: Scope) -> Any:
+        """Return the function's value; see `domain.expression.Lookups`."""
+        pure = _PURE.get(name)
+        if pure is not None:
+            return pure(self, arguments, scope)
+        key = f"{name}{_ENCODER.encode(dict(arguments)).decode()}"
+        answer = self.context.answers.get(key)
+        if answer is None:
+            state = self._state
+            raise LookupNeeded(
+                Question(key, name, dict(arguments), state.tenant, state.namespace, state.id)
+            )
+        self.used[key] = (name, answer)
+        if answer.error is not None:
+            raise Fault(answer.error)
+        return answer.value
+
+    def noise(self) -> int:
+        """Return a number of 128 bits that looks like chance and is the same in every replay."""
+        self.count += 1
+        text = derived("noise", self._state.id, self.context.command_offset, self.count)
+        number = 0
+        for letter in text:
+            number = number * 62 + _DIGITS.index(letter)
+        return number
+
+    def _now(self, arguments: Mapping[str, Any], scope: Scope) -> Any:
+        form, zone, locale = (arguments.get(name) for name in ("format", "timeZone", "locale"))
+        try:
+            moment = self.context.now.astimezone(named_zone(str(zone)) if zone else scope.zone)
+            return format_date(moment, str(form or "iso"), str(locale or scope.locale))
+        except TidewheelError as error:
+            raise Fault(str(error)) from error
+
+    def _id(self, arguments: Mapping[str, Any], scope: Scope) -> Any:
+        del arguments, scope
+        self.count += 1
+        return derived("id", self._state.id, self.context.command_offset, self.count)
+
+    def _uuid(self, arguments: Mapping[str, Any], scope: Scope) -> Any:
+        del arguments, scope
+        digits = f"{self.noise():032x}"[-32:]
+        return f"{digits[:8]}-{digits[8:12]}-4{digits[13:16]}-8{digits[17:20]}-{digits[20:]}"
+
+    def _random_int(self, arguments: Mapping[str, Any], scope: Scope) -> Any:
+        del scope
+        lower, upper = arguments["lower"], arguments["upper"]
+        for bound in (lower, upper):
+            if not isinstance(bound, int) or isinstance(bound, bool):
+                raise Fault("The 'randomInt' function expects whole numbers.")
+        if upper < lower:
+            raise Fault("upper is less than lower")
+        return lower if upper == lower else lower + self.noise() % (upper - lower)
+
+    def _random_port(self, arguments: Mapping[str, Any], scope: Scope) -> Any:
+        del arguments, scope
+        return 1024 + self.noise() % (65_535 - 1024)
+
+    def _env(self, arguments: Mapping[str, Any], scope: Scope) -> Any:
+        del scope
+        value = self.context.settings.envs.get(str(arguments["name"]))
+        return value or arguments.get("default")
+
+
+_PURE: Final[dict[str, Callable[[StepLookups, Mapping[str, Any], Scope], Any]]] = {
+    "now": StepLookups._now,  # noqa: SLF001 - one module
+    "id": StepLookups._id,  # noqa: SLF001
+    "ksuid": StepLookups._id,  # noqa: SLF001
+    "nanoId": StepLookups._id,  # noqa: SLF001
+    "uuid": StepLookups._uuid,  # noqa: SLF001
+    "randomInt": StepLookups._random_int,  # noqa: SLF001
+    "randomPort": StepLookups._random_port,  # noqa: SLF001
+    "env": StepLookups._env,  # noqa: SLF001
+}

@@ -1,0 +1,169 @@
+"""What a flow says, compiled for the step: tasks with their place, rules, templates and references.
+
+A plan is a function of its flow and is kept beside it: whoever bounds the number of parsed flows
+bounds the number of plans.
+"""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import Any, Final, cast
+
+import msgspec
+
+from domain.execution.state import MAIN_LANE
+from domain.expression.references import (
+    NOTHING,
+    References,
+    references,
+    references_in,
+)
+from domain.flow import tasks as t
+from domain.flow.common import Retry
+from domain.flow.model import Flow
+from domain.flow.tasks import Task
+
+ERRORS: Final = "errors"
+FINALLY: Final = "finally"
+AFTER: Final = "afterExecution"
+ON_PAUSE: Final = "onPause"
+
+_OWN_LANES: Final = frozenset({ERRORS, FINALLY, AFTER, ON_PAUSE})
+_NEVER_IN_DOCUMENT: Final = ("spelling",)
+
+
+class Branch(tuple["TaskPlan", ...]):
+    """The enabled tasks of one branch, in order."""
+
+    __slots__ = ()
+
+
+class TaskPlan:
+    """One task with its place."""
+
+    def __init__(self, task: Task, parent: TaskPlan | None, branch: str, index: int) -> None:
+        self.task = task
+        self.id = task.id
+        self.parent = parent
+        self.branch = branch
+        """Name in the flow: `tasks`, `then`, `cases.x`, `errors`..."""
+        self.lane = branch if branch in _OWN_LANES else MAIN_LANE
+        self.index = index
+        """Position among the enabled tasks of its branch."""
+        self.branches: dict[str, Branch] = {}
+        self.run_if: str | None = None if task.run_if == "true" else task.run_if
+        """None: always."""
+        self.is_flowable = isinstance(task, t.Flowable)
+        self.forced = False
+        """Lies under afterExecution."""
+
+    def tasks(self, branch: str) -> Branch:
+        """Return the enabled tasks of a branch; none when the task has no such branch."""
+        return self.branches.get(branch, _NO_BRANCH)
+
+    @property
+    def retry(self) -> Retry | None:
+        """The retry of the task or of the nearest flowable around that has one."""
+        place: TaskPlan | None = self
+        while place is not None:
+            if place.task.retry is not None:
+                return place.task.retry
+            place = place.parent
+        return None
+
+    @cached_property
+    def document(self) -> dict[str, Any]:
+        """The task as workers read it: members of the flow language, templates not rendered."""
+        return document_of(self.task)
+
+    @cached_property
+    def references(self) -> References:
+        """What the templates that a worker renders can reach; the small variables always."""
+        return references_in(self.document) | _ALWAYS
+
+    @cached_property
+    def run_if_references(self) -> References:
+        """What the condition can reach."""
+        return NOTHING if self.run_if is None else references(self.run_if)
+
+
+_ALWAYS: Final = References(frozenset({("flow",), ("execution",), ("task",), ("taskrun",)}))
+_NO_BRANCH: Final = Branch()
+
+
+def document_of(task: Task) -> dict[str, Any]:
+    """Return a task as its source says it, properties of plugins beside the shared ones."""
+    document: dict[str, Any] = _flat(msgspec.to_builtins(task))
+    return document
+
+
+def _flat(value: Any) -> Any:
+    if isinstance(value, dict):
+        flat = {key: _flat(item) for key, item in value.items() if key not in _NEVER_IN_DOCUMENT}
+        properties = flat.pop("properties", None) if "id" in flat and "type" in flat else None
+        if isinstance(properties, dict):
+            for key, item in properties.items():
+                flat.setdefault(key, item)
+        return flat
+    if isinstance(value, list):
+        return [_flat(item) for item in value]
+    return value
+
+
+class FlowPlan:
+    """A flow, compiled."""
+
+    def __init__(self, flow: Flow) -> None:
+        self.flow = flow
+        self.tasks: dict[str, TaskPlan] = {}
+        """By id, disabled ones left out."""
+        self.lanes: dict[str, Branch] = {}
+        """The blocks at the top."""
+        for block, tasks in flow.blocks():
+            self.lanes[block] = self._branch(tasks, None, block)
+
+    def _branch(self, tasks: tuple[Task, ...], parent: TaskPlan | None, name: str) -> Branch:
+        plans: list[TaskPlan] = []
+        for task in tasks:
+            if task.disabled:
+                continue
+            plan = TaskPlan(task, parent, name, len(plans))
+            plan.forced = parent.forced if parent is not None else name == AFTER
+            plans.append(plan)
+            self.tasks[task.id] = plan
+            for branch, children in task.branches():
+                plan.branches[branch] = self._branch(children, plan, branch)
+        return Branch(plans)
+
+    @cached_property
+    def sla_references(self) -> tuple[References, ...]:
+        """What each SLA's assertion can reach, in order."""
+        return tuple(references(sla.assert_ or "") for sla in self.flow.sla)
+
+    @cached_property
+    def output_references(self) -> References:
+        """What the flow's outputs can reach."""
+        return references_in([output.value for output in self.flow.outputs])
+
+    @cached_property
+    def base(self) -> dict[str, Any]:
+        """The variable `flow`."""
+        flow = self.flow
+        return {
+            "id": flow.id,
+            "namespace": flow.namespace,
+            "revision": flow.revision,
+            "tenantId": flow.tenant_id,
+        }
+
+
+_KEY: Final = "plan"
+
+
+def plan_of(flow: Flow) -> FlowPlan:
+    """Return the plan of a flow, made once for each Flow object and kept beside it."""
+    beside = vars(flow)
+    found = beside.get(_KEY)
+    if found is None:
+        found = beside[_KEY] = FlowPlan(flow)
+    return cast(FlowPlan, found)

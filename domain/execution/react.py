@@ -1,0 +1,258 @@
+"""What the outside world is to do because of events; never called by the fold.
+
+A function of state and events: called again over recorded events, with the state as it is by then,
+it names the effects that are still owed. What has gone on since is left out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, Final
+
+from domain.concurrency.commands import TakeSlot
+from domain.execution import events as e
+from domain.execution.commands import (
+    KillExecution,
+    RecordSubflowResult,
+    RestartSubflow,
+)
+from domain.execution.context import DEFAULT_SETTINGS, Settings
+from domain.execution.effects import (
+    AnyEffect,
+    AskSlot,
+    CancelTimer,
+    DispatchTask,
+    ScheduleTimer,
+    SendCommand,
+    SignalWorkers,
+    WriteLog,
+)
+from domain.execution.index import index_of
+from domain.execution.lifecycle import TERMINAL, StateType
+from domain.execution.plan import FlowPlan, TaskPlan, plan_of
+from domain.execution.requests import KillSignal, TaskRequest
+from domain.execution.state import Execution, Slot, TaskRun
+from domain.execution.variables import Variables
+from domain.flow import tasks as t
+from domain.flow.model import Flow
+from domain.ids import attempt_id, derived, flow_key
+from domain.log import LogEntry
+
+EXECUTOR: Final = "executor"
+"""Issuer of the commands that executions send each other."""
+
+_LIVE: Final = frozenset({StateType.SUBMITTED, StateType.RUNNING})
+
+
+def react(
+    flow: Flow,
+    state: Execution,
+    events: Sequence[e.ExecutionEvent],
+    *,
+    sequence: int,
+    now: datetime,
+    settings: Settings = DEFAULT_SETTINGS,
+) -> tuple[AnyEffect, ...]:
+    """Name the effects of recorded events.
+
+    Args:
+        flow: the flow, in the revision of the execution.
+        state: the execution, with these events folded in, and maybe later ones.
+        events: the events of one record, in order.
+        sequence: sequence number of the first of them.
+        now: timestamp of the record.
+        settings: what the server's configuration says to expressions.
+
+    Returns:
+        The effects, in the order in which they are to be carried out.
+    """
+    return _Reaction(plan_of(flow), state, now, settings).of(events, sequence)
+
+
+class _Reaction:
+    __slots__ = ("_effects", "_interrupted", "_now", "_plan", "_settings", "_state")
+
+    def __init__(self, plan: FlowPlan, state: Execution, now: datetime, settings: Settings) -> None:
+        self._plan = plan
+        self._state = state
+        self._now = now
+        self._settings = settings
+        self._effects: list[AnyEffect] = []
+        self._interrupted: list[str] = []
+
+    def of(self, events: Sequence[e.ExecutionEvent], sequence: int) -> tuple[AnyEffect, ...]:
+        for number, event in enumerate(events, sequence):
+            match event:
+                case e.TaskRunSubmitted():
+                    self._dispatch(event)
+                case e.TaskRunEnded(interrupted=True, id=run_id):
+                    self._interrupted.append(run_id)
+                case e.LogWritten():
+                    self._log(event, number)
+                case e.TimerScheduled(timer=timer):
+                    if self._state.timers.get(timer.id) == timer:
+                        effect_id = f"{self._state.id}.{timer.id}"
+                        self._effects.append(ScheduleTimer(effect_id, self._state.id, timer))
+                case e.TimerEnded(timer_id=timer_id):
+                    if timer_id not in self._state.timers:
+                        effect_id = f"{self._state.id}.{timer_id}.end"
+                        self._effects.append(CancelTimer(effect_id, self._state.id, timer_id))
+                case e.ExecutionEnded() | e.ExecutionStateForced():
+                    self._tell_parent()
+                case e.SubflowStarted(creation=creation) | e.ExecutionReplayed(creation=creation):
+                    self._effects.append(SendCommand(creation.command_id, creation))
+                case e.SubflowRestarted(child_id=child_id):
+                    self._restart_child(child_id, number)
+                case e.SlotAsked(limit=limit, behavior=behavior):
+                    if self._state.slot in (Slot.ASKED, Slot.QUEUED, Slot.HELD):
+                        self._slot(number, limit, behavior, forced=False)
+                case e.SlotTaken(forced=True):
+                    concurrency = self._plan.flow.concurrency
+                    if concurrency is not None and self._state.slot is Slot.HELD:
+                        self._slot(number, concurrency.limit, concurrency.behavior, forced=True)
+                case e.SlotFreed():
+                    if self._state.slot is Slot.NONE:
+                        self._effects.append(
+                            AskSlot(self._id("free", number), self._flow_key, self._state.id, None)
+                        )
+                case e.ExecutionKilling(cascade=cascade):
+                    self._signal(number, [])
+                    if cascade:
+                        self._kill_children(number, None)
+                case e.ExecutionDeleted():
+                    self._signal(number, [])
+                case _:
+                    pass
+        if self._interrupted:
+            self._signal(sequence, self._interrupted)
+            self._kill_children(sequence, set(self._interrupted))
+        return tuple(self._effects)
+
+    def _id(self, what: str, number: int) -> str:
+        return derived(what, self._state.id, number)
+
+    @property
+    def _flow_key(self) -> str:
+        state = self._state
+        return flow_key(state.tenant, state.namespace, state.flow_id)
+
+    def _slot(self, number: int, limit: int, behavior: str, *, forced: bool) -> None:
+        wish = TakeSlot(
+            execution_id=self._state.id,
+            flow_key=self._flow_key,
+            limit=limit,
+            behavior=behavior,
+            forced=forced,
+        )
+        self._effects.append(
+            AskSlot(self._id("slot", number), self._flow_key, self._state.id, wish)
+        )
+
+    def _dispatch(self, event: e.TaskRunSubmitted) -> None:
+        state = self._state
+        run = state.task_runs.get(event.id)
+        if run is None or run.state.current not in _LIVE:
+            return
+        task = self._plan.tasks.get(run.task_id)
+        if task is None or not _is_due(run, event.attempt):
+            return
+        request = TaskRequest(
+            execution_id=state.id,
+            task_run_id=run.id,
+            attempt=event.attempt,
+            tenant=state.tenant,
+            namespace=state.namespace,
+            flow_id=state.flow_id,
+            flow_revision=state.flow_revision,
+            task=task.document,
+            variables=self._variables(task, run),
+            requested_at=self._now,
+            kind=state.kind,
+            force=run.force_execution,
+            retries_left=_has_retries(self._plan, task, event.attempt),
+        )
+        self._effects.append(DispatchTask(attempt_id(run.id, event.attempt), request, event.group))
+
+    def _variables(self, task: TaskPlan, run: TaskRun) -> dict[str, Any]:
+        variables = Variables(self._state, index_of(self._state), self._plan, self._settings)
+        return variables.of(task.references, task, run)
+
+    def _log(self, event: e.LogWritten, number: int) -> None:
+        state = self._state
+        run = state.task_runs.get(event.task_run_id) if event.task_run_id else None
+        entry = LogEntry(
+            id=self._id("log", number),
+            tenant=state.tenant,
+            namespace=state.namespace,
+            flow_id=state.flow_id,
+            level=event.level,
+            message=event.message,
+            timestamp=self._now,
+            execution_id=state.id,
+            task_id=None if run is None else run.task_id,
+            task_run_id=event.task_run_id,
+            attempt=event.attempt,
+            execution_kind=state.kind,
+        )
+        self._effects.append(WriteLog(entry.id, entry))
+
+    def _signal(self, number: int, run_ids: list[str]) -> None:
+        signal = KillSignal(execution_id=self._state.id, task_run_ids=run_ids)
+        self._effects.append(SignalWorkers(self._id("kill", number), signal))
+
+    def _kill_children(self, number: int, of_runs: set[str] | None) -> None:
+        for child_id, child in self._state.children.items():
+            if child.state in TERMINAL or not (of_runs is None or child.task_run_id in of_runs):
+                continue
+            command_id = derived("kill-child", self._state.id, child_id, number)
+            command = KillExecution(execution_id=child_id, command_id=command_id, issuer=EXECUTOR)
+            self._effects.append(SendCommand(command_id, command))
+
+    def _restart_child(self, child_id: str, number: int) -> None:
+        command_id = derived("restart-child", self._state.id, child_id, number)
+        command = RestartSubflow(execution_id=child_id, command_id=command_id, issuer=EXECUTOR)
+        self._effects.append(SendCommand(command_id, command))
+
+    def _tell_parent(self) -> None:
+        state = self._state
+        trigger = state.trigger
+        if trigger is None or trigger.type not in SUBFLOW_TYPES:
+            return
+        parent_id = trigger.variables.get("executionId")
+        run_id = trigger.variables.get("taskRunId")
+        if not isinstance(parent_id, str) or not isinstance(run_id, str):
+            return
+        if state.state.current not in TERMINAL:
+            return
+        told = len(state.state.histories)
+        command = RecordSubflowResult(
+            execution_id=parent_id,
+            command_id=derived("subflow-result", state.id, state.state.current.value, told),
+            issuer=EXECUTOR,
+            task_run_id=run_id,
+            child_id=state.id,
+            state=state.state.current,
+            outputs=state.outputs,
+            error=state.error,
+        )
+        self._effects.append(SendCommand(command.command_id, command))
+
+
+SUBFLOW_TYPES: Final = frozenset(
+    {t.FLOW_PACKAGE + "Subflow", t.FLOW_PACKAGE + "ForEachItem", t.FLOW_PACKAGE + "Loop"}
+)
+"""Types of triggers of executions whose parent is told of their end."""
+
+
+def _is_due(run: TaskRun, attempt: int) -> bool:
+    """Whether this attempt is the one that is under way or about to be."""
+    submitted = run.state.current is StateType.SUBMITTED
+    return attempt == len(run.attempts) + (1 if submitted else 0)
+
+
+def _has_retries(plan: FlowPlan, task: TaskPlan, attempt: int) -> bool:
+    retry = task.retry or plan.flow.retry
+    if retry is None:
+        return False
+    return retry.max_attempts is None or attempt < retry.max_attempts

@@ -1,0 +1,116 @@
+"""What workers, children and slots report. Stale and repeated reports change nothing."""
+
+from __future__ import annotations
+
+from domain.execution.commands import (
+    RecordAttemptLost,
+    RecordSlot,
+    RecordSubflowResult,
+    RecordTaskResult,
+    RecordTaskStart,
+)
+from domain.execution.creation import run as run_execution
+from domain.execution.dynamic import add_dynamic
+from domain.execution.ending import finish
+from domain.execution.events import (
+    ExecutionEnded,
+    ExecutionQueued,
+    SlotFreed,
+    SlotTaken,
+    SubflowRecorded,
+    TaskRunEnded,
+    TaskRunReset,
+    TaskRunStarted,
+)
+from domain.execution.lifecycle import TERMINAL, StateType
+from domain.execution.state import Slot, TaskRun
+from domain.execution.turn import Turn
+from domain.log import Level
+
+_S = StateType
+
+
+def _is_current(run: TaskRun, attempt: int) -> bool:
+    """Whether a report is about the attempt that is under way, or about to be."""
+    if run.state.current is _S.SUBMITTED:
+        return attempt == len(run.attempts) + 1
+    return run.state.current is _S.RUNNING and attempt == len(run.attempts)
+
+
+def record_start(turn: Turn, command: RecordTaskStart) -> None:
+    """An attempt began."""
+    run = turn.state.task_runs.get(command.task_run_id)
+    if run is None or run.state.current is not _S.SUBMITTED:
+        return
+    if _is_current(run, command.attempt):
+        turn.emit(TaskRunStarted(id=run.id, worker_id=command.worker_id, at=command.started_at))
+
+
+def record_result(turn: Turn, command: RecordTaskResult) -> None:
+    """An attempt ended: apply the flow's rules."""
+    run = turn.state.task_runs.get(command.task_run_id)
+    if run is None or not _is_current(run, command.attempt):
+        return
+    task = turn.task_of(run)
+    begun = run.state.current is _S.RUNNING
+    add_dynamic(turn, run, command)
+    if command.error is not None:
+        turn.log(Level.ERROR, command.error, run)
+    if task is None:
+        turn.emit(TaskRunEnded(id=run.id, state=command.state))
+        return
+    finish(
+        turn,
+        task,
+        run,
+        command.state,
+        outputs=command.outputs,
+        outputs_uri=command.outputs_uri,
+        started_at=None if begun else command.started_at,
+        ended_at=command.ended_at,
+        worker_id=command.worker_id,
+        retriable=turn.state.state.current is not _S.KILLING,
+    )
+
+
+def record_lost(turn: Turn, command: RecordAttemptLost) -> None:
+    """The worker is gone: the attempt ends RESUBMITTED and another one follows."""
+    run = turn.state.task_runs.get(command.task_run_id)
+    if run is None or not _is_current(run, command.attempt):
+        return
+    if turn.state.state.current is _S.KILLING:
+        turn.emit(TaskRunEnded(id=run.id, state=turn.state.kill_state or _S.KILLED))
+        return
+    if run.state.current is _S.RUNNING:
+        turn.emit(TaskRunReset(id=run.id, resubmitted=True))
+    turn.log(Level.WARN, f"Worker {command.worker_id} is gone, the task runs again", run)
+
+
+def record_subflow(turn: Turn, command: RecordSubflowResult) -> None:
+    """A child told its state."""
+    child = turn.state.children.get(command.child_id)
+    if child is None or child.state is command.state:
+        return
+    turn.emit(
+        SubflowRecorded(
+            task_run_id=child.task_run_id, child_id=command.child_id, state=command.state
+        )
+    )
+
+
+def record_slot(turn: Turn, command: RecordSlot) -> None:
+    """The concurrency limit answers."""
+    state = turn.state
+    if state.state.current in TERMINAL or state.slot not in (Slot.ASKED, Slot.QUEUED):
+        return
+    if command.state is _S.RUNNING:
+        turn.emit(SlotTaken())
+        run_execution(turn)
+    elif command.state is _S.QUEUED:
+        if state.slot is Slot.ASKED:
+            turn.emit(ExecutionQueued())
+    else:
+        message = f"Execution is {command.state.value} due to concurrency limit exceeded"
+        turn.log(Level.WARN, message)
+        turn.emit(SlotFreed())
+        turn.emit(ExecutionEnded(state=command.state, error=message))
