@@ -42,14 +42,14 @@ class BulkWriter:
         self.away: str | None = None
         """Why the store does not answer; None while it does."""
 
-    def write(self, pending: Sequence[Pending]) -> None:
-        """Write in order; returns when all is written or put aside.
+    def write(self, pending: Sequence[Pending]) -> int:
+        """Write in order; returns, when all is written or put aside, how many were put aside.
 
         Raises:
             Stopping: told to stop before the store answered.
             LogUnavailable: a dead letter could not be written.
         """
-        size = self._options.batch_documents
+        size, refused = self._options.batch_documents, 0
         for start in range(0, len(pending), size):
             part = pending[start : start + size]
             writes = [one.write for one in part]
@@ -59,7 +59,9 @@ class BulkWriter:
                 self.put_aside(
                     [(records[id(failure.write)], failure.reason) for failure in failures]
                 )
+            refused += len(failures)
             self._metrics.count("indexer_documents", len(part) - len(failures))
+        return refused
 
     def sync(self) -> None:
         """Make everything written durable; raises Stopping."""
