@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from api.management import create_management_app
-from domain.execution.commands import FireTimer
+from domain.execution.commands import ExecutionCommand, FireTimer
 from domain.execution.context import Settings
 from domain.flow.core_specs import CORE_CATALOGUE
 from domain.ids import derived
@@ -205,6 +205,11 @@ class _Shop:
         )
         self.assembly.apps.append(build_app(group, options, handlers))
 
+    def command(self, command: ExecutionCommand) -> None:
+        """Send a command to an execution and wait until it is durable."""
+        outgoing = Outgoing(EXECUTION_COMMANDS, command.execution_id, encode(command))
+        self.log.writer.append([outgoing])
+
     def log_lines(self, execution_id: str) -> Iterator[LogEntry]:
         """Yield the log lines of an execution, in order, as far as they are on the log."""
         for record in self.log.reader.by_key(LOGS, execution_id):
@@ -295,6 +300,7 @@ def _worker(shop: _Shop) -> None:
         encryption=shop.encryption,
         lookups=lookups,
         logs=shop.log_lines,
+        command=shop.command,
         clock=shop.clock,
         zone=UTC,
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
+from domain.concurrency.commands import slot_record_key
 from domain.execution.commands import RecordTaskResult
 from domain.execution.effects import (
     AnyEffect,
@@ -25,6 +26,7 @@ from domain.record.topics import (
     FLOW_SLOTS,
     LOGS,
     WORKER_SIGNALS,
+    partition_of,
     task_requests,
 )
 from streams.timers import TimerClock
@@ -58,14 +60,21 @@ class Outbox:
                     self._timers.schedule(partition, execution_id, timer)
                 case CancelTimer(execution_id=execution_id, timer_id=timer_id):
                     self._timers.cancel(execution_id, timer_id)
-                case AskSlot(key=key, command=command):
-                    records.append(Outgoing(FLOW_SLOTS, key, encode(command)))
+                case AskSlot():
+                    records.append(self._wish(effect))
                 case SignalWorkers(signal=signal):
                     records.append(Outgoing(WORKER_SIGNALS, signal.execution_id, encode(signal)))
                 case WriteLog(entry=entry):
                     key = entry.execution_id or entry.flow_id
                     records.append(Outgoing(LOGS, key, encode(LogBatch(entries=[entry]))))
         return records
+
+    def _wish(self, effect: AskSlot) -> Outgoing:
+        key = slot_record_key(effect.flow_key, effect.execution_id)
+        value = None if effect.wish is None else encode(effect.wish)
+        # by the flow: one order for all executions of a flow
+        partition = partition_of(effect.flow_key, self._partitions(FLOW_SLOTS))
+        return Outgoing(FLOW_SLOTS, key, value, partition=partition)
 
     def _request(self, request: TaskRequest, group: str | None) -> Outgoing:
         value = encode(request)

@@ -8,20 +8,27 @@ from time import perf_counter
 from typing import Protocol
 
 import msgspec
-from domain.execution.machine import Needs, react, step
 
 from domain.errors import BrokenInvariant, UnreadableRecord
-from domain.execution.commands import Command, CreateExecution, ExecutionCommand, tag_of
+from domain.execution.commands import Command, CreateExecution, ExecutionCommand
 from domain.execution.context import DEFAULT_SETTINGS, Answer, Context, Question, Settings
-from domain.execution.fold import RECORDS, PartitionFold, encode_state, is_settled
-from domain.execution.record import EventRecord
+from domain.execution.fold import (
+    RECORDS,
+    PartitionFold,
+    continues,
+    encode_state,
+    fold_record,
+    is_settled,
+)
+from domain.execution.machine import Step, step
+from domain.execution.react import react
 from domain.execution.state import Execution
 from domain.flow.model import Flow
 from domain.ports.log import Log
 from domain.ports.metrics import Metrics
 from domain.ports.stores import Snapshots
 from domain.record.codec import Codec, encode
-from domain.record.envelope import Outgoing, Record
+from domain.record.envelope import Outgoing, Record, instant_of
 from domain.record.topics import EXECUTION_COMMANDS, EXECUTION_EVENTS
 from streams.executor.outbox import Outbox
 from streams.options import ExecutorOptions
@@ -132,37 +139,13 @@ class ExecutionStepper:
             )
         known = self._partitions[command.partition]
         state = known.fold.get(decoded.execution_id)
-        before = 0 if state is None else state.sequence
-        flow = self._flow(state, decoded)
-        context = Context(
-            now=command.timestamp,
-            command_offset=command.offset,
-            settings=self._settings,
-            find_flow=self._flows.require,
-        )
-        answers: dict[str, Answer] = {}
-        for _ in range(_MOST_ROUNDS):
-            result = step(flow, state, decoded, context)
-            if not isinstance(result, Needs):
-                break
-            for question in result.questions:
-                answers[question.key] = self._answers.answer(question)
-            context = msgspec.structs.replace(context, answers=answers)
-        else:
-            raise BrokenInvariant(f"a step asked {_MOST_ROUNDS} rounds of questions")
+        if state is None and not isinstance(decoded, CreateExecution):
+            state = self._recall(known, decoded.execution_id)
+        result, context = self._ask_and_step(decoded, state, command)
         if not result.events:
             return Stepped()
-        record = EventRecord(
-            execution_id=decoded.execution_id,
-            sequence=before + 1 if result.state is not None else 0,
-            command_id=decoded.command_id,
-            command_offset=command.offset,
-            timestamp_ms=command.timestamp_ms,
-            events=list(result.events),
-            command=tag_of(decoded),
-            issuer=decoded.issuer,
-        )
-        if result.state is not None:
+        record = result.record(decoded, context)
+        if result.state is not None and result.sequence > 0:
             known.fold.stepped(result.state, record)
             self._touched(known, result.state)
         stepped = Stepped(
@@ -184,7 +167,16 @@ class ExecutionStepper:
         flow = self._flows.require(
             state.tenant, state.namespace, state.flow_id, state.flow_revision
         )
-        effects = react(flow, state, record.events)
+        if flow is None:
+            return ()
+        effects = react(
+            flow,
+            state,
+            record.events,
+            sequence=record.sequence,
+            now=instant_of(record.timestamp_ms),
+            settings=self._settings,
+        )
         return self._outbox.records(recorded.partition, effects)
 
     def forget(self, partition: int) -> None:
@@ -219,6 +211,39 @@ class ExecutionStepper:
         """Store all partitions."""
         for partition in list(self._partitions):
             self.snapshot(partition)
+
+    def _ask_and_step(
+        self, decoded: ExecutionCommand, state: Execution | None, command: Record
+    ) -> tuple[Step, Context]:
+        """Step, and fetch what the step asks for, until it is through."""
+        flow = self._flow(state, decoded)
+        context = Context(
+            now=command.timestamp,
+            command_offset=command.offset,
+            settings=self._settings,
+            find_flow=self._flows.require,
+        )
+        answers: dict[str, Answer] = {}
+        for _ in range(_MOST_ROUNDS):
+            result = step(flow, state, decoded, context)
+            if isinstance(result, Step):
+                return result, context
+            for question in result.questions:
+                answers[question.key] = self._answers.answer(question)
+            context = msgspec.structs.replace(context, answers=answers)
+        raise BrokenInvariant(f"a step asked {_MOST_ROUNDS} rounds of questions")
+
+    def _recall(self, known: _Partition, execution_id: str) -> Execution | None:
+        """Fold an execution that the snapshots have lost from its own stream."""
+        state: Execution | None = None
+        for record in self._log.reader.by_key(EXECUTION_EVENTS, execution_id):
+            decoded = RECORDS.decode(record)
+            if decoded.sequence > 0 and continues(state, decoded):
+                state = fold_record(state, decoded)
+        if state is not None:
+            known.fold.states[execution_id] = state
+            self._touched(known, state)
+        return state
 
     def _flow(self, state: Execution | None, command: Command) -> Flow | None:
         if state is not None:
