@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from threading import Lock
+from threading import Lock, Thread, current_thread
 from typing import Any
 
 from domain.errors import TidewheelError
@@ -43,6 +43,7 @@ class Attempt:
         id: the attempt's id.
         child: the child task that runs now, of a WorkingDirectory.
         children: results of the children that ended.
+        thread: where it runs.
         outcome: how it ended; None before, and when it is left for another worker.
     """
 
@@ -68,6 +69,7 @@ class Attempt:
         "outcome",
         "request",
         "started_at",
+        "thread",
         "variables",
     )
 
@@ -100,6 +102,7 @@ class Attempt:
         self.request = request
         self.id = attempt_id(request.task_run_id, request.attempt)
         self.is_abandoned = False
+        self.thread: Thread | None = None
         self.outcome: Outcome | None = None
         self.started_at = toolbox.services.clock.now()
         self.variables: Mapping[str, Any] = request.variables
@@ -107,11 +110,13 @@ class Attempt:
 
     def run(self) -> None:
         """Run it here and now, and report its end."""
+        self.thread = current_thread()
         toolbox = self._toolbox
         self._start_deadline = toolbox.deadlines.after(
             toolbox.options.report_start_after_seconds, self._report_start
         )
         task = self.request.task
+        body: Callable[[Job], Any] | None = None
         body = WorkingDirectory(self).run if task.get("type") == WORKING_DIRECTORY else None
         if self._sealed:
             try:

@@ -6,7 +6,7 @@ it that are done, so that whoever takes the partition over skips those.
 
 from __future__ import annotations
 
-from base64 import urlsafe_b64decode, urlsafe_b64encode
+from base64 import b64decode, urlsafe_b64encode
 from binascii import Error
 from collections import deque
 
@@ -121,7 +121,7 @@ def decode_runs(metadata: str) -> list[int]:
     try:
         if not metadata.startswith(_VERSION):
             raise ValueError
-        body = urlsafe_b64decode(metadata[len(_VERSION) :].encode("ascii"))
+        body = b64decode(metadata[len(_VERSION) :], altchars=b"-_", validate=True)
     except (Error, ValueError) as error:
         raise UnreadableRecord(f"commit metadata {metadata[:40]!r} cannot be read") from error
     runs: list[int] = []

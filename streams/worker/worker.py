@@ -7,10 +7,11 @@ owns the partition next; the executor refuses the result of an attempt that had 
 from __future__ import annotations
 
 import socket
+import time
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from queue import SimpleQueue
-from threading import Condition, Event, Lock, Thread
+from threading import Condition, Event, Lock, Thread, current_thread
 from typing import Any
 
 from domain.errors import TidewheelError, UnreadableRecord
@@ -105,6 +106,7 @@ class Worker:
         self._stopping = False
         self._broken = False
         self._threads = 0
+        self._slots: set[Thread] = set()
         self._signals: Tail | None = None
         self._consumer = log.consumer(
             f"worker.{options.group}" if options.group else "worker",
@@ -136,7 +138,7 @@ class Worker:
             partitions = list(self._partitions)
         for topic, partition in partitions:
             self._consumer.pause(topic, partition)
-        for _ in range(self._threads):
+        for _ in range(len(self._slots)):
             self._queue.put(None)
         self._wait_idle(self._options.stop_grace_seconds)
         with self._lock:
@@ -145,6 +147,9 @@ class Worker:
             attempt.stop(Stop.SHUTDOWN)
         if left:
             self._wait_idle(self._options.interrupt_grace_seconds + 1)
+        patience = time.monotonic() + self._options.interrupt_grace_seconds
+        for thread in list(self._slots):
+            thread.join(max(0.0, patience - time.monotonic()))
         self._send_heartbeat(leaving=True)
         self._log.writer.flush()
         self._commit()
@@ -203,21 +208,22 @@ class Worker:
 
     def _add_slot(self) -> None:
         self._threads += 1
-        Thread(target=self._slot, name=f"worker_{self._threads}", daemon=True).start()
+        thread = Thread(target=self._slot, name=f"worker_{self._threads}", daemon=True)
+        self._slots.add(thread)
+        thread.start()
 
     def _slot(self) -> None:
-        while True:
-            item = self._queue.get()
-            if item is None or self._stopping or self._broken:
-                return
-            token, record = item
-            try:
-                lost = self._run(token, record)
-            except Exception as error:  # noqa: BLE001  nothing may be acknowledged by mistake
-                self._fail(error)
-                return
-            if lost:
-                return  # another thread has this slot now
+        try:
+            while True:
+                item = self._queue.get()
+                if item is None or self._stopping or self._broken:
+                    return
+                if self._run(*item):
+                    return  # another thread has this slot now
+        except Exception as error:  # noqa: BLE001  nothing may be acknowledged by mistake
+            self._fail(error)
+        finally:
+            self._slots.discard(current_thread())
 
     def _run(self, token: _Token, record: Record) -> bool:
         """Run one request; return whether its thread was given up meanwhile."""
@@ -263,6 +269,8 @@ class Worker:
         """A task holds its thread for good: make another one for the slot."""
         if attempt.outcome is None:
             self._leave(attempt.id)
+        if attempt.thread is not None:
+            self._slots.discard(attempt.thread)
         if not self._stopping:
             with self._lock:
                 self._add_slot()
