@@ -20,6 +20,9 @@ From any thread, also from inside `send` on the sender's own: hold no lock there
 Failed = Callable[[Exception], None]
 """Called once, on its thread, when a tail or consumer ends by an error; else that is raised."""
 
+METADATA_BYTES = 4095
+"""Most bytes of a commit's metadata; a broker with Kafka's defaults refuses the 4096th."""
+
 
 class LogWriter(Protocol):
     """Appends records. Thread-safe. Order is kept per partition."""
@@ -125,7 +128,13 @@ class LogConsumer(Protocol):
         ...
 
     def commit(self, topic: str, partition: int, next_offset: int, metadata: str = "") -> None:
-        """Record the next offset wanted after a restart, and up to 4 KiB of metadata."""
+        """Record the next offset wanted after a restart, with metadata.
+
+        Thread-safe, does not wait. A commit for a partition that is not ours is dropped.
+
+        Raises:
+            ValueError: the metadata is over METADATA_BYTES in UTF-8.
+        """
         ...
 
     def committed(self, topic: str, partition: int) -> tuple[int | None, str]:

@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from threading import Lock
 
-from domain.ports.log import ConsumerEvents, Failed
+from domain.ports.log import METADATA_BYTES, ConsumerEvents, Failed
 from infra.embedded.log_feed import Feed
 from infra.embedded.log_journal import Journal, Partition
-
-METADATA_BYTES = 4096
 
 
 class Group:
