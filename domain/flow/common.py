@@ -84,6 +84,8 @@ class PluginDefault(Model, frozen=True, kw_only=True):
     values: dict[str, Any] = msgspec.field(default_factory=dict)
     forced: bool = False
     """Forced values win over what the task says."""
+    ref: str | None = None
+    """Only for tasks whose `pluginDefaultsRef` says the same."""
 
 
 class Concurrency(Model, frozen=True, kw_only=True):

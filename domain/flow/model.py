@@ -104,6 +104,16 @@ class Flow(Model, frozen=True, kw_only=True, dict=True):
         """Yield every task at any depth, in order of reading."""
         return (placement.task for placement in self.placements.values())
 
+    @property
+    def effective(self) -> Flow:
+        """The flow that runs: with plugin defaults applied; itself where there are none."""
+        found = self.__dict__.get("_effective")
+        return found if isinstance(found, Flow) else self
+
+    def run_as(self, effective: Flow) -> None:
+        """Say what this flow runs as; done once, by the reader."""
+        self.__dict__["_effective"] = effective
+
     def find_task(self, task_id: str) -> Task | None:
         """Return the task, at whatever depth, or None."""
         placement = self.placements.get(task_id)

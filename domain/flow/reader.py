@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -9,7 +10,9 @@ import msgspec
 from domain.errors import InvalidFlow
 from domain.flow.aliases import CONDITION_ALIASES, TASK_ALIASES, TRIGGER_ALIASES
 from domain.flow.checker import check_flow, check_task, check_trigger
+from domain.flow.common import PluginDefault
 from domain.flow.convert import CUSTOM, plan_of, read_fields
+from domain.flow.defaults import inject_defaults
 from domain.flow.input_types import INPUT_TYPES, Input
 from domain.flow.model import Flow
 from domain.flow.reading import FLOW_CLASS, INVALID, Path, Reading
@@ -114,6 +117,7 @@ def read_flow(
     catalogue: TaskCatalogue,
     tenant_id: str = DEFAULT_TENANT,
     revision: int | None = None,
+    defaults: Sequence[PluginDefault] = (),
     allow_unknown_types: bool = False,
 ) -> Flow:
     """Return the flow that a source describes.
@@ -123,6 +127,8 @@ def read_flow(
         catalogue: the task and trigger types at hand.
         tenant_id: whose it is.
         revision: its number; None while it has none.
+        defaults: plugin defaults of the server, then of the namespace; the flow's own come on top.
+            They show in `Flow.effective` only, and count when the flow is checked.
         allow_unknown_types: keep tasks and triggers of types we do not know, as they are written.
 
     Raises:
@@ -133,6 +139,7 @@ def read_flow(
         catalogue=catalogue,
         tenant_id=tenant_id,
         revision=revision,
+        defaults=defaults,
         allow_unknown_types=allow_unknown_types,
     )
     if reading.flow is None:
@@ -146,6 +153,7 @@ def parse_flow(
     catalogue: TaskCatalogue,
     tenant_id: str = DEFAULT_TENANT,
     revision: int | None = None,
+    defaults: Sequence[PluginDefault] = (),
     allow_unknown_types: bool = False,
     limits: YamlLimits = DEFAULT_LIMITS,
 ) -> FlowReading:
@@ -159,6 +167,7 @@ def parse_flow(
         catalogue=catalogue,
         tenant_id=tenant_id,
         revision=revision,
+        defaults=defaults,
         allow_unknown_types=allow_unknown_types,
     )
 
@@ -169,6 +178,7 @@ def flow_of_document(
     catalogue: TaskCatalogue,
     tenant_id: str = DEFAULT_TENANT,
     revision: int | None = None,
+    defaults: Sequence[PluginDefault] = (),
     allow_unknown_types: bool = False,
 ) -> FlowReading:
     """Read a flow from YAML that was read already; see `parse_flow`."""
@@ -177,12 +187,13 @@ def flow_of_document(
     if not isinstance(content, dict):
         reading.shape((), "A flow is a mapping", "Write id, namespace and tasks.")
         return FlowReading(flow=None, violations=tuple(reading.violations))
-    plan = plan_of(Flow)
-    readable = {key: value for key, value in content.items() if key not in _IGNORED}
-    values = read_fields(plan, readable, (), reading, skip=_SERVER_SIDE, class_name=FLOW_CLASS)
-    listeners = _read_listeners(content.get("listeners"), reading)
-    flow = Flow(**{**values, "tenant_id": tenant_id, "revision": revision})
-    check_flow(flow, reading, listeners)
+    flow = _read_flow(content, reading, tenant_id, revision)
+    effective = flow
+    if defaults or flow.plugin_defaults:
+        reading = _with_defaults(content, (*defaults, *flow.plugin_defaults), reading)
+        effective = _read_flow(reading.document.value, reading, tenant_id, revision)
+        flow.run_as(effective)
+    check_flow(effective, reading, _read_listeners(content.get("listeners"), reading))
     written = content.get("revision")
     is_valid = not reading.violations
     return FlowReading(
@@ -232,6 +243,60 @@ def source_violation(error: YamlError) -> FlowViolation:
         remedy=error.remedy,
         kind="source",
     )
+
+
+def _read_flow(
+    content: dict[str, Any], reading: Reading, tenant_id: str, revision: int | None
+) -> Flow:
+    readable = {key: value for key, value in content.items() if key not in _IGNORED}
+    values = read_fields(
+        plan_of(Flow), readable, (), reading, skip=_SERVER_SIDE, class_name=FLOW_CLASS
+    )
+    return Flow(**{**values, "tenant_id": tenant_id, "revision": revision})
+
+
+def _with_defaults(
+    content: dict[str, Any], defaults: Sequence[PluginDefault], before: Reading
+) -> Reading:
+    """Return a new reading, of the same document with defaults applied."""
+    catalogue = before.catalogue
+
+    def canonical(name: str) -> str:
+        for aliases in (TASK_ALIASES, TRIGGER_ALIASES, CONDITION_ALIASES):
+            if name in aliases:
+                return aliases[name]
+        spec = catalogue.task(name) or catalogue.trigger(name)
+        return spec.type if spec is not None else name
+
+    def known(type_: str) -> Collection[str] | None:
+        struct = FLOWABLES.get(type_) or TRIGGERS.get(type_) or CONDITIONS.get(type_)
+        if struct is not None:
+            plan = plan_of(struct)
+            return {*plan.fields, *plan.aliases}
+        task, trigger = catalogue.task(type_), catalogue.trigger(type_)
+        if task is not None:
+            return {*plan_of(Task).fields, *plan_of(Task).aliases, *task.properties}
+        if trigger is not None:
+            return {*plan_of(Trigger).fields, *plan_of(Trigger).aliases, *trigger.properties}
+        return None
+
+    warnings: list[str] = []
+
+    def dropped(type_: str, name: str) -> None:
+        warnings.append(
+            f"pluginDefaults: `{name}` is left out for {type_}, which has no such property"
+        )
+
+    usable = [default for default in defaults if isinstance(default.type, str)]
+    value = inject_defaults(content, usable, canonical, known, dropped)
+    after = Reading(
+        Document(value, before.document.spot),
+        catalogue,
+        allow_unknown_types=before.allow_unknown_types,
+    )
+    for text in warnings:
+        after.warn(text)
+    return after
 
 
 def _read_listeners(value: Any, reading: Reading) -> tuple[Task, ...]:
