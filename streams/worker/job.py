@@ -57,7 +57,6 @@ class Outcome(msgspec.Struct, kw_only=True):
     started_at: datetime
     ended_at: datetime
     outputs: dict[str, Any] | None = None
-    error: str | None = None
 
 
 class Job:
@@ -188,7 +187,7 @@ class Job:
             error = f"Timeout after {clock_text(self._timeout)}"
             self.out.error(error)
             self.out.trace(f"{Stop.TIMEOUT.value}: {error}\n    in task {self.context.task_id}")
-            return self._ended(StateType.FAILED, started_at, error=error)
+            return self._ended(StateType.FAILED, started_at)
         return None
 
     def _keep(self, log_file: BinaryIO) -> None:
@@ -252,7 +251,7 @@ class Job:
             message = f"{type(failure).__name__}: {failure}"
         self.out.error(message)
         self.out.trace("".join(traceback.format_exception(failure, limit=-8)))
-        return self._ended(StateType.FAILED, started_at, outputs=outputs, error=message)
+        return self._ended(StateType.FAILED, started_at, outputs=outputs)
 
     def _ended(
         self,
@@ -260,16 +259,12 @@ class Job:
         started_at: datetime,
         *,
         outputs: dict[str, Any] | None = None,
-        error: str | None = None,
     ) -> Outcome:
-        if error is not None:
-            error = self.out.redactor.redact(error)[: self._toolbox.options.log_line_characters]
         return Outcome(
             state=state,
             started_at=started_at,
             ended_at=self._toolbox.services.clock.now(),
             outputs=outputs if outputs is not None else {},
-            error=error,
         )
 
 

@@ -30,7 +30,7 @@ class WorkerOptions(msgspec.Struct, frozen=True):
     """Longest time that a log line of a running attempt waits to be sent."""
     commit_interval_seconds: float = 0.1
     """Time between two commits of offsets: ended attempts of this span run again after a crash."""
-    commit_metadata_bytes: int = 4_096
+    commit_metadata_bytes: int = 4_095
     """Room for the ended offsets beside a commit."""
     heartbeat_seconds: float = 3.0
     """Time between two signs of life."""

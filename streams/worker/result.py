@@ -20,7 +20,10 @@ from streams.worker.options import WorkerOptions
 def result_of(
     request: TaskRequest, outcome: Outcome, worker_id: str, task_run_id: str | None = None
 ) -> RecordTaskResult:
-    """Return the command that reports an outcome; its id depends on the attempt alone."""
+    """Return the command that reports an outcome; its id depends on the attempt alone.
+
+    Why a task failed stands in its log; `error` is for what the task could not log.
+    """
     run_id = task_run_id or request.task_run_id
     return RecordTaskResult(
         execution_id=request.execution_id,
@@ -33,7 +36,6 @@ def result_of(
         started_at=outcome.started_at,
         ended_at=outcome.ended_at,
         outputs=outcome.outputs,
-        error=outcome.error,
     )
 
 

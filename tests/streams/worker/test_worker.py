@@ -72,7 +72,6 @@ def test_a_failing_expression_fails_the_task_and_says_why(tmp_path: Path) -> Non
     with running(Rig(tmp_path)) as rig:
         result = rig.run({"type": RETURN, "format": "{{ nothing.here }}"})
     assert result.state is StateType.FAILED
-    assert "nothing" in (result.error or "")
     assert "nothing" in rig.texts("ERROR")[0]
 
 
@@ -80,7 +79,7 @@ def test_an_unknown_task_type_fails_the_task(tmp_path: Path) -> None:
     with running(Rig(tmp_path)) as rig:
         result = rig.run({"type": "io.nobody.Knows"})
     assert result.state is StateType.FAILED
-    assert "io.nobody.Knows" in (result.error or "")
+    assert "io.nobody.Knows" in rig.texts("ERROR")[0]
 
 
 def test_a_task_out_of_time_is_interrupted_and_fails(tmp_path: Path) -> None:
@@ -93,7 +92,6 @@ def test_a_task_out_of_time_is_interrupted_and_fails(tmp_path: Path) -> None:
         rig.deadlines.advance(1)
         result = rig.commands(2)[-1]
     assert result.state is StateType.FAILED
-    assert result.error == "Timeout after 00:00:01.000"
     assert rig.texts("ERROR") == ["Timeout after 00:00:01.000"]
     assert sum("Timeout" in text for text in rig.texts()) == 2
 
