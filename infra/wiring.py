@@ -8,23 +8,23 @@ import os
 import secrets as randomness
 import socket
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from api.management import create_management_app
-from domain.execution.commands import ExecutionCommand, FireTimer
+from domain.execution.commands import FireTimer
 from domain.execution.context import Settings
 from domain.flow.core_specs import CORE_CATALOGUE
 from domain.ids import derived
-from domain.log import Level, LogBatch, LogEntry
+from domain.log import LogBatch
 from domain.ports.log import Log
 from domain.ports.stores import Snapshots
 from domain.record.codec import Codec, encode
 from domain.record.envelope import Outgoing
-from domain.record.topics import CATALOGUE, EXECUTION_COMMANDS, LOGS
+from domain.record.topics import CATALOGUE, EXECUTION_COMMANDS
 from infra.accounts import ConfiguredAccount, StoredAccount
 from infra.clock import SystemClock
 from infra.config import Config
@@ -205,16 +205,6 @@ class _Shop:
         )
         self.assembly.apps.append(build_app(group, options, handlers))
 
-    def command(self, command: ExecutionCommand) -> None:
-        """Send a command to an execution and wait until it is durable."""
-        outgoing = Outgoing(EXECUTION_COMMANDS, command.execution_id, encode(command))
-        self.log.writer.append([outgoing])
-
-    def log_lines(self, execution_id: str) -> Iterator[LogEntry]:
-        """Yield the log lines of an execution, in order, as far as they are on the log."""
-        for record in self.log.reader.by_key(LOGS, execution_id):
-            yield from _LOG_BATCHES.decode(record).entries
-
 
 def assemble(config: Config, roles: frozenset[str], fatal: Fatal, soon: Soon) -> Assembly:
     """Build the parts of a process; nothing runs yet.
@@ -281,45 +271,14 @@ def _executor(shop: _Shop) -> None:
 
 def _worker(shop: _Shop) -> None:
     from infra.plugins.catalogue import core_plugins
-    from streams.worker.context import RunContext, Services
+    from infra.plugins.services import task_services
     from streams.worker.worker import Worker
 
-    def lookups(context: RunContext) -> Any:
-        from infra.expression.lookups import Place, RuntimeLookups
-
-        def error_logs() -> list[Mapping[str, Any]]:
-            entries = shop.log_lines(context.request.execution_id)
-            return [_view(entry) for entry in entries if entry.level is Level.ERROR]
-
-        return RuntimeLookups(shop.world, Place.of(context.variables, error_logs=error_logs))
-
-    services = Services(
-        blobs=shop.blobs,
-        kv=shop.kv,
-        files=shop.files,
-        encryption=shop.encryption,
-        lookups=lookups,
-        logs=shop.log_lines,
-        command=shop.command,
-        clock=shop.clock,
-        zone=UTC,
-    )
+    services = task_services(shop.world, shop.log, shop.encryption, UTC)
     worker = Worker(
         shop.config.worker, shop.log, core_plugins(), services, shop.metrics, shop.fatal
     )
     shop.assembly.add(worker.start, worker.stop)
-
-
-def _view(entry: LogEntry) -> dict[str, Any]:
-    """Return a log line as expressions see it."""
-    return {
-        "taskId": entry.task_id,
-        "taskRunId": entry.task_run_id,
-        "attemptNumber": entry.attempt,
-        "timestamp": entry.timestamp,
-        "level": entry.level.value,
-        "message": entry.message,
-    }
 
 
 def _indexer(shop: _Shop) -> None:
