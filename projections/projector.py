@@ -92,6 +92,10 @@ class ExecutionProjector:
         """Offset of the next record."""
         return self._fold.next_offset
 
+    def __len__(self) -> int:
+        """Executions in memory."""
+        return len(self._fold)
+
     @property
     def unsaved(self) -> int:
         """Executions that changed since they were last stored."""
