@@ -69,6 +69,7 @@ _WIDTHS: Final = {
 _RESERVED: Final = "{}#"
 _LONGEST: Final = 1_000
 _WIDEST_PAD: Final = 1_000
+_DEEPEST: Final = 20
 
 
 @lru_cache(maxsize=512)
@@ -92,6 +93,8 @@ def parse_pattern(pattern: str) -> tuple[Element, ...]:
             elements.append(Element("", text=text))
         elif character == "[":
             depth += 1
+            if depth > _DEEPEST:
+                raise InvalidDate("The date pattern is nested too deeply")
             elements.append(Element("["))
             at += 1
         elif character == "]":

@@ -33,6 +33,8 @@ from domain.expression.syntax import (
 from domain.expression.text import java_text
 from domain.expression.values import truth
 
+_LOOKUP_STEPS: Final = 10
+_CAPTURE_STEPS: Final = 5
 NET: Final = (Fault, ValueError, ArithmeticError)
 """What a pure filter, function or operator may raise about its values."""
 
@@ -119,6 +121,7 @@ class ExpressionCompiler:
                     return None
                 if not isinstance(program, str):
                     raise Fault("The 'jq' filter expects a text as argument 'expression'.")
+                run.budget.spend(_LOOKUP_STEPS)
                 asked = {"input": value, "expression": program}
                 return run.checked(run.scope.lookups.call("jq", asked, run.scope))
             except Fault as fault:
@@ -192,7 +195,7 @@ class ExpressionCompiler:
             first = left(run)
             second = right(run)
             try:
-                return operate(first, second, run.scope.limits)
+                return operate(first, second, run)
             except NET as fault:
                 raise run.error(fault, offset) from None
 
@@ -263,6 +266,7 @@ class ExpressionCompiler:
         def lookup(run: Run) -> Any:
             asked = {parameter: value(run) for parameter, value in zip(names, bound, strict=True)}
             try:
+                run.budget.spend(_LOOKUP_STEPS)
                 return run.checked(run.scope.lookups.call(name, asked, run.scope))
             except Fault as fault:
                 raise run.error(fault, offset) from None
@@ -315,6 +319,7 @@ def captured(run: Run, write: Callable[[Run, list[Any]], None]) -> str:
     run.depth += 1
     if run.depth > run.scope.limits.depth:
         raise LimitFault("Macros are nested too deeply.")
+    run.budget.spend(_CAPTURE_STEPS)
     out: list[Any] = []
     try:
         write(run, out)
@@ -463,7 +468,7 @@ def _concat(parts: list[Evaluator], offset: int) -> Evaluator:
         try:
             longest = run.scope.limits.output_characters
             text = joined(run, [java_text(value, longest) for value in values])
-            run.budget.spend(len(text) >> 10)
+            run.budget.pay_text(len(text))
             return text
         except Fault as fault:
             raise run.error(fault, offset) from None

@@ -24,9 +24,23 @@ def read_json(text: str) -> Any:
         Fault: it is no JSON.
     """
     try:
-        return json.loads(text, parse_int=_whole, parse_constant=_no_constant)
+        value = json.loads(text, parse_int=_whole, parse_constant=_no_constant)
+        return _mended(value) if "\\ud" in text or "\\uD" in text else value
     except (ValueError, RecursionError) as error:
         raise Fault(f"Invalid JSON: {error}") from None
+
+
+def _mended(value: Any) -> Any:
+    """Replace halves of letters, which no text can be written with."""
+    match value:
+        case str():
+            return value.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+        case list():
+            return [_mended(item) for item in value]
+        case dict():
+            return {_mended(key): _mended(item) for key, item in value.items()}
+        case _:
+            return value
 
 
 def _whole(digits: str) -> int:

@@ -27,7 +27,7 @@ def max_(run: Run, *values: Any) -> Any:
     """Return the largest number."""
     largest = None
     for value in _numbers(values):
-        if largest is None or greater(value, largest, run.scope.limits):
+        if largest is None or greater(value, largest, run):
             largest = value
     return largest
 
@@ -37,7 +37,7 @@ def min_(run: Run, *values: Any) -> Any:
     """Return the smallest number."""
     smallest = None
     for value in _numbers(values):
-        if smallest is None or less(value, smallest, run.scope.limits):
+        if smallest is None or less(value, smallest, run):
             smallest = value
     return smallest
 

@@ -208,7 +208,8 @@ class _Reader:
             digits = self._text[self._at : self._at + _HEX_LENGTHS[letter]]
             try:
                 self._at += len(digits)
-                return chr(int(digits, 16))
+                letter = chr(int(digits, 16))
+                return "\ufffd" if "\ud800" <= letter <= "\udfff" else letter
             except (ValueError, OverflowError):
                 raise self._fail("bad escape") from None
         if letter not in _ESCAPES:
@@ -332,7 +333,7 @@ class _Writer:
         self._left = longest
 
     def _add(self, text: str) -> None:
-        self._left -= len(text)
+        self._left -= len(text) + 8  # many tiny parts cannot take endless time
         if self._left < 0:
             raise LimitFault("The text is longer than allowed.")
         self.parts.append(text)

@@ -43,7 +43,9 @@ WORD_OPERATORS: Final = frozenset({"and", "or", "not", "is", "contains", "equals
 
 _OPENING: Final = re.compile(r"\{\{|\{%|\{#")
 _TRIM_AFTER_OPENING: Final = re.compile(r"-(?=\s)")
-_RAW: Final = re.compile(r"\{%-*\s*raw\s*-*%\}(.*?)\{%-*\s*endraw\s*-*%\}")
+_RAW_TAG: Final = re.compile(
+    r"(?P<open>\{%-*\s*raw\s*-*%\})|(?P<close>\{%-*\s*endraw\s*-*%\})|(?P<line>\n)"
+)
 _VERBATIM: Final = re.compile(
     r"\{%(-(?=\s))?\s*verbatim\s*(-)?%\}(.*?)\{%(-(?=\s))?\s*endverbatim\s*(-)?%\}", re.DOTALL
 )
@@ -58,13 +60,53 @@ _PUNCTUATION: Final = "()[]{},.:?="
 _BRACKETS: Final = {")": "(", "]": "[", "}": "{"}
 _LARGEST_INTEGER: Final = 2**63 - 1
 _INTERPOLATION_DEPTH: Final = 20
+MOST_TOKENS: Final = 100_000
+"""Names, values and signs of one template."""
+
+
+class RawSpan(NamedTuple):
+    """A protected region: where it ends, what it protects, and the same with its tags."""
+
+    end: int
+    text: str
+    tagged: str
+
+
+def raw_spans(source: str) -> dict[int, RawSpan]:
+    """Return the regions that `{% raw %}…{% endraw %}` protects, by where they start.
+
+    Both tags stand on one line; the first closing tag after an opening one ends the region.
+    """
+    spans: dict[int, RawSpan] = {}
+    if "endraw" not in source:
+        return spans
+    opened: re.Match[str] | None = None
+    for found in _RAW_TAG.finditer(source):
+        kind = found.lastgroup
+        if kind == "line":
+            opened = None
+        elif kind == "open":
+            opened = opened or found
+        elif opened is not None:
+            start, end = opened.start(), found.end()
+            inner = source[opened.end() : found.start()]
+            spans[start] = RawSpan(end, inner, source[start:end])
+            opened = None
+    return spans
 
 
 def strip_raw(text: str) -> str:
     """Take the raw tags off a rendered text and keep what they protected."""
-    if "endraw" not in text:
+    spans = raw_spans(text)
+    if not spans:
         return text
-    return _RAW.sub(lambda found: found.group(1), text)
+    parts: list[str] = []
+    at = 0
+    for start, span in spans.items():
+        parts.append(text[at:start])
+        parts.append(span.text)
+        at = span.end
+    return "".join([*parts, text[at:]])
 
 
 def tokenize(source: str, *, raw: bool = True) -> list[Token]:
@@ -85,10 +127,11 @@ def tokenize(source: str, *, raw: bool = True) -> list[Token]:
 class _Lexer:
     def __init__(self, source: str, *, raw: bool) -> None:
         self._source = source
-        self._raw = raw
+        self._raw = raw_spans(source) if raw else {}
         self._at = 0
         self._tokens: list[Token] = []
         self._trim_next = False
+        self._count = 0
 
     def run(self) -> list[Token]:
         source = self._source
@@ -140,12 +183,12 @@ class _Lexer:
         self._at = end + 2
 
     def _raw_text(self) -> bool:
-        found = _RAW.match(self._source, self._at) if self._raw else None
-        if found is None:
+        span = self._raw.get(self._at)
+        if span is None:
             return False
         self._trim_next = False
-        self._tokens.append(Token(Kind.RAW, (found.group(1), found.group()), self._at))
-        self._at = found.end()
+        self._tokens.append(Token(Kind.RAW, (span.text, span.tagged), self._at))
+        self._at = span.end
         return True
 
     def _verbatim(self) -> bool:
@@ -203,6 +246,9 @@ class _Lexer:
 
     def _token(self, tokens: list[Token], brackets: list[str], depth: int) -> None:
         source, at = self._source, self._at
+        self._count += 1
+        if self._count > MOST_TOKENS:
+            raise self._fail("The template has too many expressions.", at)
         character = source[at]
         if found := _NAME.match(source, at):
             word = found.group()

@@ -17,7 +17,7 @@ from domain.expression.errors import Fault, LimitFault
 from domain.expression.regexes import replace_all, split_text
 from domain.expression.runtime import Run
 from domain.expression.text import inner_java_text, java_text
-from domain.expression.values import SEQUENCES, Entry, contains, equal, is_number
+from domain.expression.values import SEQUENCES, Comparison, Entry, equal, is_number
 
 _WEEKDAYS: Final = (
     "MONDAY",
@@ -196,7 +196,7 @@ def _replace(run: Run, value: str, old: Any, new: Any) -> str:
 def _matches(run: Run, value: str, pattern: Any) -> bool:
     from domain.expression.regexes import matches_whole
 
-    return matches_whole(_text(pattern), value, run.scope.limits)
+    return matches_whole(_text(pattern), value, run)
 
 
 def _get(run: Run, value: Mapping[Any, Any], key: Any, default: Any = None) -> Any:
@@ -276,13 +276,11 @@ _DURATION_ATTRIBUTES: Final[dict[str, Callable[[Any], Any]]] = {
     "negative": lambda span: span < timedelta(),
 }
 _TEXT_METHODS: Final[dict[tuple[str, int], Callable[..., Any]]] = {
-    ("split", 1): lambda run, value, by: split_text(_text(by), value, 0, run.scope.limits),
-    ("split", 2): lambda run, value, by, limit: split_text(
-        _text(by), value, _whole(limit), run.scope.limits
-    ),
+    ("split", 1): lambda run, value, by: split_text(_text(by), value, 0, run),
+    ("split", 2): lambda run, value, by, limit: split_text(_text(by), value, _whole(limit), run),
     ("replace", 2): _replace,
     ("replaceAll", 2): lambda run, value, pattern, new: replace_all(
-        _text(pattern), value, _text(new), run.scope.limits
+        _text(pattern), value, _text(new), run
     ),
     ("startsWith", 1): lambda _run, value, start: value.startswith(_text(start)),
     ("endsWith", 1): lambda _run, value, end: value.endswith(_text(end)),
@@ -302,7 +300,7 @@ _MAP_METHODS: Final[dict[tuple[str, int], Callable[..., Any]]] = {
     ("get", 1): _get,
     ("getOrDefault", 2): _get,
     ("containsKey", 1): lambda _run, value, key: _has(value, key),
-    ("containsValue", 1): lambda _run, value, wanted: contains(value.values(), wanted),
+    ("containsValue", 1): lambda _run, value, wanted: Comparison().contains(value.values(), wanted),
     ("keySet", 0): lambda _run, value: list(value),
     ("values", 0): lambda _run, value: list(value.values()),
     ("entrySet", 0): lambda _run, value: [Entry(key, item) for key, item in value.items()],

@@ -15,15 +15,15 @@ from decimal import Context, Decimal, DecimalException
 from typing import Any, Final
 
 from domain.expression.errors import Fault, LimitFault
+from domain.expression.runtime import Run
 from domain.expression.scope import Limits
 from domain.expression.text import inner_java_text
 from domain.expression.values import (
     COLLECTIONS,
     SEQUENCES,
+    Comparison,
     Float32,
     class_name,
-    contains,
-    equal,
     is_nan,
     is_number,
     shortest,
@@ -40,6 +40,8 @@ _NAMES: Final = {
     "%": "modulus",
 }
 _LONGEST_NUMERAL: Final = 400
+_FIRST_SURROGATE: Final = 0xD800
+_LAST_SURROGATE: Final = 0xDFFF
 
 
 def wrapped(number: int) -> int:
@@ -49,33 +51,33 @@ def wrapped(number: int) -> int:
     return (number + 2**63) % 2**64 - 2**63
 
 
-def add(left: Any, right: Any, limits: Limits) -> Any:
+def add(left: Any, right: Any, run: Run) -> Any:
     """Return `left + right`: a sum, a joined text, or a list with more elements."""
     if type(left) is int and type(right) is int:
         return wrapped(left + right)
     if isinstance(left, str) or isinstance(right, str):
-        longest = limits.output_characters
+        longest = run.scope.limits.output_characters
         text = inner_java_text(left, longest) + inner_java_text(right, longest)
         if len(text) > longest:
             raise LimitFault("The text is longer than allowed.")
+        run.budget.pay_text(len(text))
         return text
     if isinstance(left, SEQUENCES):
         more = list(right) if isinstance(right, COLLECTIONS) else [right]
-        if len(left) + len(more) > limits.items:
+        if len(left) + len(more) > run.scope.limits.items:
             raise LimitFault("The list is longer than allowed.")
+        run.budget.pay_items(len(left) + len(more))
         return [*left, *more]
     return _arithmetic("+", left, right)
 
 
-def subtract(left: Any, right: Any, limits: Limits) -> Any:
+def subtract(left: Any, right: Any, run: Run) -> Any:
     """Return `left - right`: a difference, or a list without some elements."""
     if type(left) is int and type(right) is int:
         return wrapped(left - right)
     if isinstance(left, SEQUENCES):
         unwanted = list(right) if isinstance(right, COLLECTIONS) else [right]
-        if len(left) * len(unwanted) > limits.steps:
-            raise LimitFault("The lists are too long to subtract.")
-        return [item for item in left if not contains(unwanted, item)]
+        return [item for item in left if not _among(unwanted, item, run)]
     return _arithmetic("-", left, right)
 
 
@@ -165,21 +167,21 @@ def _decimals(operator: str, left: Any, right: Any) -> Decimal:
         raise Fault(f"Could not perform {_NAMES[operator]}") from None
 
 
-def multiply(left: Any, right: Any, limits: Limits) -> Any:
+def multiply(left: Any, right: Any, run: Run) -> Any:
     """Return the product."""
-    del limits
+    del run
     return _arithmetic("*", left, right)
 
 
-def divide(left: Any, right: Any, limits: Limits) -> Any:
+def divide(left: Any, right: Any, run: Run) -> Any:
     """Return the quotient, cut off for whole numbers."""
-    del limits
+    del run
     return _arithmetic("/", left, right)
 
 
-def modulo(left: Any, right: Any, limits: Limits) -> Any:
+def modulo(left: Any, right: Any, run: Run) -> Any:
     """Return the remainder, with the sign of the dividend."""
-    del limits
+    del run
     return _arithmetic("%", left, right)
 
 
@@ -224,79 +226,87 @@ def _moment(value: Any) -> datetime | None:
     return None
 
 
-def less(left: Any, right: Any, limits: Limits) -> bool:
+def less(left: Any, right: Any, run: Run) -> bool:
     """Return `left < right`."""
-    del limits
+    del run
     return _ordered("<", left, right) == -1
 
 
-def less_or_equal(left: Any, right: Any, limits: Limits) -> bool:
+def less_or_equal(left: Any, right: Any, run: Run) -> bool:
     """Return `left <= right`."""
-    del limits
+    del run
     return _ordered("<=", left, right) in (-1, 0)
 
 
-def greater(left: Any, right: Any, limits: Limits) -> bool:
+def greater(left: Any, right: Any, run: Run) -> bool:
     """Return `left > right`."""
-    del limits
+    del run
     return _ordered(">", left, right) == 1
 
 
-def greater_or_equal(left: Any, right: Any, limits: Limits) -> bool:
+def greater_or_equal(left: Any, right: Any, run: Run) -> bool:
     """Return `left >= right`."""
-    del limits
+    del run
     return _ordered(">=", left, right) in (0, 1)
 
 
-def same(left: Any, right: Any, limits: Limits) -> bool:
+def same(left: Any, right: Any, run: Run) -> bool:
     """Return `left == right`."""
-    del limits
-    return equal(left, right)
+    comparison = Comparison(run.budget.left)
+    equals = comparison.equal(left, right)
+    run.budget.spend(run.budget.left - comparison.left)
+    return equals
 
 
-def different(left: Any, right: Any, limits: Limits) -> bool:
+def _among(items: Any, wanted: Any, run: Run) -> bool:
+    """Tell whether a collection has an element equal to `wanted`."""
+    run.budget.spend(len(items) >> 2)
+    comparison = Comparison(run.budget.left)
+    found = comparison.contains(items, wanted)
+    run.budget.spend(run.budget.left - comparison.left)
+    return found
+
+
+def different(left: Any, right: Any, run: Run) -> bool:
     """Return `left != right`."""
-    del limits
-    return not equal(left, right)
+    return not same(left, right, run)
 
 
-def holds(left: Any, right: Any, limits: Limits) -> bool:
+def holds(left: Any, right: Any, run: Run) -> bool:
     """Return `left contains right`: element, all of several elements, key, or part of a text."""
     if left is None:
         return False
     if isinstance(left, str):
         if right is None:
             raise Fault("A text cannot contain null")
-        return inner_java_text(right, limits.output_characters) in left
+        return inner_java_text(right, run.scope.limits.output_characters) in left
     if isinstance(left, Mapping):
         return isinstance(right, (str, int, float, bool)) and right in left
     if isinstance(left, COLLECTIONS):
         if isinstance(right, COLLECTIONS):
-            if len(left) * len(right) > limits.steps:
-                raise LimitFault("The lists are too long to compare.")
-            return all(contains(left, wanted) for wanted in right)
-        return contains(left, right)
+            return all(_among(left, wanted, run) for wanted in right)
+        return _among(left, right, run)
     raise Fault(
         "Contains operator can only be used on Collections, Maps and arrays. "
         f"Actual type was: {class_name(left)}"
     )
 
 
-def member_of(left: Any, right: Any, limits: Limits) -> bool:
+def member_of(left: Any, right: Any, run: Run) -> bool:
     """Return `left in right`: element of a list, key of a map, or part of a text."""
     if isinstance(right, COLLECTIONS):
-        return contains(right, left)
-    return holds(right, left, limits)
+        return _among(right, left, run)
+    return holds(right, left, run)
 
 
-def not_member_of(left: Any, right: Any, limits: Limits) -> bool:
+def not_member_of(left: Any, right: Any, run: Run) -> bool:
     """Return `left not in right`."""
-    return not member_of(left, right, limits)
+    return not member_of(left, right, run)
 
 
-def between(left: Any, right: Any, limits: Limits) -> list[Any]:
+def between(left: Any, right: Any, run: Run) -> list[Any]:
     """Return `left..right`, both ends included; never downwards."""
-    return stepped(left, right, 1, limits)
+    return run.checked(stepped(left, right, 1, run.scope.limits))  # type: ignore[no-any-return]
 
 
 def stepped(start: Any, end: Any, step: Any, limits: Limits) -> list[Any]:
@@ -326,6 +336,8 @@ def stepped(start: Any, end: Any, step: Any, limits: Limits) -> list[Any]:
     count = abs(last - first) // abs(step) + 1
     if count > limits.items:
         raise LimitFault(f"A range of {count} elements is larger than {limits.items}")
+    if make is chr and min(first, last) <= _LAST_SURROGATE and max(first, last) >= _FIRST_SURROGATE:
+        raise Fault("There are no letters between these two.")
     return [make(number) for number in numbers]
 
 
@@ -337,7 +349,7 @@ def _is_letter(value: Any) -> bool:
     return isinstance(value, str) and len(value) == 1
 
 
-BINARY: Final[dict[str, Callable[[Any, Any, Limits], Any]]] = {
+BINARY: Final[dict[str, Callable[[Any, Any, Run], Any]]] = {
     "+": add,
     "-": subtract,
     "*": multiply,

@@ -12,8 +12,9 @@ from typing import Any, Final
 import regex
 
 from domain.expression.errors import Fault, LimitFault
-from domain.expression.scope import Limits
+from domain.expression.runtime import Run
 
+_STEPS: Final = 50
 _LONGEST_PATTERN: Final = 10_000
 _COUNTED: Final = regex.compile(r"\{(\d+)(?:,(\d*))?\}")
 _MOST_REPEATS: Final = 1_000
@@ -37,7 +38,14 @@ def compiled(pattern: str) -> regex.Pattern[str]:
         raise Fault(f"Invalid regular expression: {error}") from None
 
 
-def split_text(pattern: str, text: str, limit: int, limits: Limits) -> list[str]:
+def _ready(pattern: str, text: str, run: Run) -> regex.Pattern[str]:
+    """Return a compiled pattern, having paid for its use on a text."""
+    run.budget.check_deadline()
+    run.budget.spend(_STEPS + (len(text) >> 4))
+    return compiled(pattern)
+
+
+def split_text(pattern: str, text: str, limit: int, run: Run) -> list[str]:
     """Split as Java's `String.split`; a limit of zero drops empty texts at the end.
 
     Raises:
@@ -49,7 +57,9 @@ def split_text(pattern: str, text: str, limit: int, limits: Limits) -> list[str]
     parts: list[str] = []
     start = 0
     try:
-        for found in compiled(pattern).finditer(text, timeout=limits.regex_seconds):
+        for found in _ready(pattern, text, run).finditer(
+            text, timeout=run.scope.limits.regex_seconds
+        ):
             if limit > 0 and len(parts) == limit - 1:
                 break
             if found.end() == 0:
@@ -58,7 +68,7 @@ def split_text(pattern: str, text: str, limit: int, limits: Limits) -> list[str]
                 break
             parts.append(text[start : found.start()])
             start = found.end()
-            if len(parts) > limits.items:
+            if len(parts) > run.scope.limits.items:
                 raise LimitFault("The text splits into too many parts.")
     except TimeoutError:
         raise _too_slow() from None
@@ -71,7 +81,7 @@ def split_text(pattern: str, text: str, limit: int, limits: Limits) -> list[str]
     return parts
 
 
-def replace_all(pattern: str, text: str, replacement: str, limits: Limits) -> str:
+def replace_all(pattern: str, text: str, replacement: str, run: Run) -> str:
     """Replace every match; `$1`, `${name}` and backslashes in the replacement have Java's meaning.
 
     Raises:
@@ -82,12 +92,14 @@ def replace_all(pattern: str, text: str, replacement: str, limits: Limits) -> st
     start = size = 0
     parts = _replacement(replacement)
     try:
-        for found in compiled(pattern).finditer(text, timeout=limits.regex_seconds):
+        for found in _ready(pattern, text, run).finditer(
+            text, timeout=run.scope.limits.regex_seconds
+        ):
             pieces.append(text[start : found.start()])
             pieces.append(_expanded(found, parts))
             size += len(pieces[-1]) + len(pieces[-2])
             start = found.end()
-            if size > limits.output_characters:
+            if size > run.scope.limits.output_characters:
                 raise LimitFault("The text is longer than allowed.")
     except TimeoutError:
         raise _too_slow() from None
@@ -95,7 +107,7 @@ def replace_all(pattern: str, text: str, replacement: str, limits: Limits) -> st
     return "".join(pieces)
 
 
-def matches_whole(pattern: str, text: str, limits: Limits) -> bool:
+def matches_whole(pattern: str, text: str, run: Run) -> bool:
     """Tell whether the whole text matches.
 
     Raises:
@@ -103,12 +115,15 @@ def matches_whole(pattern: str, text: str, limits: Limits) -> bool:
         LimitFault: it takes too long.
     """
     try:
-        return compiled(pattern).fullmatch(text, timeout=limits.regex_seconds) is not None
+        return (
+            _ready(pattern, text, run).fullmatch(text, timeout=run.scope.limits.regex_seconds)
+            is not None
+        )
     except TimeoutError:
         raise _too_slow() from None
 
 
-def first_match(pattern: str, text: str, limits: Limits) -> Any:
+def first_match(pattern: str, text: str, run: Run) -> Any:
     """Return the first match, or None.
 
     Raises:
@@ -116,7 +131,7 @@ def first_match(pattern: str, text: str, limits: Limits) -> Any:
         LimitFault: it takes too long.
     """
     try:
-        return compiled(pattern).search(text, timeout=limits.regex_seconds)
+        return _ready(pattern, text, run).search(text, timeout=run.scope.limits.regex_seconds)
     except TimeoutError:
         raise _too_slow() from None
 

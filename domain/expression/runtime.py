@@ -30,6 +30,31 @@ class Budget:
         self._is_past_deadline = scope.limits.is_past_deadline
         self._until_check = _DEADLINE_EVERY
 
+    def pay_text(self, length: int) -> None:
+        """Take the steps for a text of that length away.
+
+        Raises:
+            LimitFault: none are left.
+        """
+        self.spend(1 + (length >> 7))
+
+    def pay_items(self, count: int) -> None:
+        """Take the steps for a list of so many elements away.
+
+        Raises:
+            LimitFault: none are left.
+        """
+        self.spend(1 + (count >> 4))
+
+    def check_deadline(self) -> None:
+        """Look at the clock, before something that may take long.
+
+        Raises:
+            LimitFault: the deadline has passed.
+        """
+        if self._is_past_deadline is not None and self._is_past_deadline():
+            raise LimitFault("The expression takes too long.")
+
     def spend(self, steps: int = 1) -> None:
         """Take steps away.
 
@@ -43,8 +68,7 @@ class Budget:
             self._until_check -= steps
             if self._until_check <= 0:
                 self._until_check = _DEADLINE_EVERY
-                if self._is_past_deadline():
-                    raise LimitFault("The expression takes too long.")
+                self.check_deadline()
 
 
 class Run:
@@ -115,17 +139,17 @@ class Run:
         Raises:
             LimitFault: it is larger than the limits allow.
         """
+        limits = self.scope.limits
         if isinstance(value, str):
-            size = len(value)
-            if size > self.scope.limits.output_characters:
+            if len(value) > limits.output_characters:
                 raise LimitFault("The text is longer than allowed.")
+            self.budget.pay_text(len(value))
         elif isinstance(value, (list, dict)):
-            size = len(value)
-            if size > self.scope.limits.items:
+            if len(value) > limits.items:
                 raise LimitFault("The list is longer than allowed.")
+            self.budget.pay_items(len(value))
         else:
-            size = 0
-        self.budget.spend(1 + (size >> 10))
+            self.budget.spend()
         return value
 
 

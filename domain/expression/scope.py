@@ -18,11 +18,11 @@ class Limits(msgspec.Struct, frozen=True):
     """Longest text that a rendering or any value on its way may have."""
     items: int = 1_000_000
     """Longest list that a range, a filter or a concatenation may make."""
-    steps: int = 2_000_000
-    """Loop turns, calls and, by the kilobyte, text and lists made, all together."""
+    steps: int = 1_000_000
+    """Loop turns, calls, comparisons and, by the block, text and lists made, all together."""
     depth: int = 40
     """Macros and `render` calls inside one another."""
-    regex_seconds: float = 1.0
+    regex_seconds: float = 0.5
     """Longest time one regular expression may take on one text."""
     is_past_deadline: Callable[[], bool] | None = None
     """Asked now and then; true ends the rendering. None: no deadline."""

@@ -26,6 +26,7 @@ _LONGEST_CACHED: Final = 64 * 1024
 LONGEST_TEMPLATE: Final = 4 * 1024 * 1024
 """Characters of the longest text that is read as a template."""
 _ROUNDS: Final = 100
+_RENDER_STEPS: Final = 20
 
 
 class Template:
@@ -102,7 +103,7 @@ class Template:
         if self.is_static:
             return self.source
         run = Run(self.source, parent.scope, parent)
-        run.budget.spend()
+        run.budget.spend(_RENDER_STEPS)
         run.keeps_raw_tags = keeps_raw_tags
         return self._text(run)
 

@@ -19,6 +19,7 @@ from domain.duration import format_duration
 from domain.expression.errors import Fault, LimitFault
 from domain.expression.values import Entry, Float32, float32_digits
 
+_PART: Final = 8
 LONGEST: Final = 32 * 1024 * 1024
 """Characters of a text made where no limit is given."""
 
@@ -105,7 +106,8 @@ class _Out:
         self._left = longest
 
     def add(self, text: str) -> None:
-        self._left -= len(text)
+        # every part counts, so that many tiny ones cannot take endless time
+        self._left -= len(text) + _PART
         if self._left < 0:
             raise LimitFault("The text is longer than allowed.")
         self.parts.append(text)
@@ -119,7 +121,9 @@ def _json(value: Any, out: _Out) -> None:
             out.add("null")
         case bool():
             out.add("true" if value else "false")
-        case Mapping():
+        case int():
+            out.add(_scalar(value, LONGEST))
+        case dict() | Mapping():
             separator = "{"
             for key, item in value.items():
                 if item is None:
@@ -141,7 +145,7 @@ def _json(value: Any, out: _Out) -> None:
             out.add(f'"{base64.b64encode(value).decode()}"')
         case float() if math.isnan(value) or math.isinf(value):
             out.add(f'"{float_text(value)}"')
-        case int() | float() | Decimal():
+        case float() | Decimal():
             out.add(_scalar(value, LONGEST))
         case _:
             out.add(json_string(_scalar(value, LONGEST)))
@@ -154,7 +158,11 @@ def json_string(text: str) -> str:
 
 def _java(value: Any, out: _Out) -> None:
     match value:
-        case Mapping():
+        case str():
+            out.add(value)
+        case int() | float():
+            out.add(_scalar(value, LONGEST))
+        case dict() | Mapping():
             separator = "{"
             for key, item in value.items():
                 out.add(separator)

@@ -113,23 +113,32 @@ def equal(left: Any, right: Any) -> bool:
     Raises:
         LimitFault: the values are too large to compare.
     """
-    return _Comparison().equal(left, right)
+    return Comparison().equal(left, right)
 
 
-class _Comparison:
-    """A comparison with a bound on its steps: shared parts can make small values endlessly deep."""
+class Comparison:
+    """Comparisons with a bound on their steps: shared parts can make small values endlessly deep.
 
-    __slots__ = ("_left",)
+    Attributes:
+        left: lists and maps that may still be compared.
+    """
 
-    def __init__(self) -> None:
-        self._left = _COMPARISONS
+    __slots__ = ("left",)
+
+    def __init__(self, bound: int = _COMPARISONS) -> None:
+        self.left = bound
+
+    def contains(self, items: Any, wanted: Any) -> bool:
+        """Tell whether a collection has an element equal to `wanted`."""
+        return any(self.equal(item, wanted) for item in items)
 
     def equal(self, left: Any, right: Any) -> bool:
+        """Compare as the function `equal` does."""
         if left is right:
             return True
         if isinstance(left, (list, tuple, Mapping)):
-            self._left -= 1
-            if self._left < 0:
+            self.left -= 1
+            if self.left < 0:
                 raise LimitFault("The values are too large to compare.")
         if isinstance(left, SEQUENCES):
             return (
@@ -199,9 +208,3 @@ def identity(value: Any) -> Any:
     if isinstance(value, (str, bytes, datetime, date, time, timedelta)):
         return (type(value).__name__, value)
     return ("null",) if value is None else None
-
-
-def contains(items: Any, wanted: Any) -> bool:
-    """Tell whether a collection has an element equal to `wanted`."""
-    comparison = _Comparison()
-    return any(comparison.equal(item, wanted) for item in items)

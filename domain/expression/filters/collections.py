@@ -112,20 +112,22 @@ def rsort(run: Run, value: Any) -> Any:
 
 def _sorted(run: Run, value: Any) -> list[Any]:
     items = list(value)
-    run.budget.spend(len(items))
+    run.budget.spend(len(items) * len(items).bit_length() >> 4)
     if all(isinstance(item, str) for item in items):
         return sorted(items, key=lambda text: text.encode("utf-16-be", "surrogatepass"))
     if all(isinstance(item, bool) for item in items):
+        return sorted(items)
+    if all(type(item) is int for item in items):
         return sorted(items)
     comparable = all(is_number(item) for item in items) or not any(
         isinstance(item, (str, bool)) or item is None for item in items
     )
     if not comparable:
         raise Fault("A list of elements of different types cannot be sorted.")
-    limits = run.scope.limits
+    run.budget.spend(len(items) * len(items).bit_length())
 
     def compare(one: Any, other: Any) -> int:
-        return int(greater(one, other, limits)) - int(less(one, other, limits))
+        return int(greater(one, other, run)) - int(less(one, other, run))
 
     return sorted(items, key=cmp_to_key(compare))
 
@@ -240,7 +242,7 @@ def distinct(run: Run, value: Any) -> Any:
         key = identity(item)
         if key is None:
             key = ("structure", to_json(item, run.scope.limits.output_characters))
-            run.budget.spend(len(key[1]) >> 10)
+            run.budget.pay_text(len(key[1]))
         if key not in seen:
             seen.add(key)
             kept.append(item)

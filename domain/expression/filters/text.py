@@ -111,7 +111,7 @@ def split(run: Run, value: Any, delimiter: Any, limit: Any) -> Any:
         return None
     pattern = _argument("split", "delimiter", delimiter)
     count = _count("split", "limit", 0 if limit is None else limit)
-    return split_text(pattern, _shown(run, value), count, run.scope.limits)
+    return split_text(pattern, _shown(run, value), count, run)
 
 
 @filter_("replace", replace_pairs=REQUIRED, regexp=False)
@@ -147,7 +147,7 @@ def _replaced(
     text, limits = _shown(run, value), run.scope.limits
     for wanted, other in replacements:
         if is_pattern:
-            text = replace_all(wanted, text, other, limits)
+            text = replace_all(wanted, text, other, run)
             continue
         if len(text) + text.count(wanted) * len(other) > limits.output_characters:
             raise LimitFault("The text is longer than allowed.")
@@ -334,7 +334,7 @@ def regex_match(run: Run, value: Any, pattern: Any) -> Any:
     if value is None:
         return None
     text = _argument("regexMatch", "regex", pattern)
-    return first_match(text, _shown(run, value), run.scope.limits) is not None
+    return first_match(text, _shown(run, value), run) is not None
 
 
 @filter_("regexExtract", regex=REQUIRED, group=0)
@@ -344,7 +344,7 @@ def regex_extract(run: Run, value: Any, pattern: Any, group: Any) -> Any:
         return None
     wanted = _argument("regexExtract", "regex", pattern)
     number = group if isinstance(group, str) else _count("regexExtract", "group", group)
-    found = first_match(wanted, _shown(run, value), run.scope.limits)
+    found = first_match(wanted, _shown(run, value), run)
     if isinstance(number, int) and not 0 <= number <= compiled(wanted).groups:
         raise Fault(f"No group {number}")
     if found is None:
@@ -364,7 +364,7 @@ def regex_replace(run: Run, value: Any, pattern: Any, replacement: Any) -> Any:
         _argument("regexReplace", "regex", pattern),
         _shown(run, value),
         _argument("regexReplace", "replacement", replacement),
-        run.scope.limits,
+        run,
     )
 
 
