@@ -58,14 +58,61 @@ LITERALS = st.one_of(
 FILTER_NAMES = st.sampled_from([*FILTERS, "jq", "nope"])
 FUNCTION_NAMES = st.sampled_from([*FUNCTIONS, *IMPURE_FUNCTIONS, "block", "nope"])
 OPERATORS = st.sampled_from(
-    ["+", "-", "*", "/", "%", "~", "..", "??", "???", "==", "!=", "<", ">", "<=", ">=", "and", "or",
-     "contains", "in", "not in", "equals"]
-)  # fmt: skip
+    [
+        "+",
+        "-",
+        "*",
+        "/",
+        "%",
+        "~",
+        "..",
+        "??",
+        "???",
+        "==",
+        "!=",
+        "<",
+        ">",
+        "<=",
+        ">=",
+        "and",
+        "or",
+        "contains",
+        "in",
+        "not in",
+        "equals",
+    ]
+)
 MEMBERS = st.sampled_from(
-    ["a", "b", "size", "length", "key", "year", "get", "split", "replace", "substring", "toString",
-     "keySet", "indexOf", "repeat", "matches", "replaceAll", "plusDays", "minusMonths", "getClass",
-     "class", "__class__", "__init__", "isBefore", "toDays", "intValue", "concat", "containsValue"]
-)  # fmt: skip
+    [
+        "a",
+        "b",
+        "size",
+        "length",
+        "key",
+        "year",
+        "get",
+        "split",
+        "replace",
+        "substring",
+        "toString",
+        "keySet",
+        "indexOf",
+        "repeat",
+        "matches",
+        "replaceAll",
+        "plusDays",
+        "minusMonths",
+        "getClass",
+        "class",
+        "__class__",
+        "__init__",
+        "isBefore",
+        "toDays",
+        "intValue",
+        "concat",
+        "containsValue",
+    ]
+)
 
 
 def _grown(inner: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
