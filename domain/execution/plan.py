@@ -114,6 +114,7 @@ class FlowPlan:
     """A flow, compiled."""
 
     def __init__(self, flow: Flow) -> None:
+        flow = flow.effective
         self.flow = flow
         self.tasks: dict[str, TaskPlan] = {}
         """By id, disabled ones left out."""

@@ -1,0 +1,389 @@
+"""A flow as nodes, edges and clusters, in the shape that the API returns.
+
+Node ids say where a node stands (`root.parent.task`); ids of structural nodes end in a derived
+word, so the same flow always gives the same graph.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final
+
+import msgspec
+
+from domain.flow import tasks as t
+from domain.flow.model import Flow
+from domain.flow.render_json import task_json, trigger_json
+from domain.flow.tasks import Task
+from domain.ids import derived
+
+_PACKAGE: Final = "io.kestra.core.models.hierarchies."
+_SEQUENTIAL: Final = "SEQUENTIAL"
+_PARALLEL: Final = "PARALLEL"
+_DYNAMIC: Final = "DYNAMIC"
+_CHOICE: Final = "CHOICE"
+_ERROR: Final = "ERROR"
+
+Json = dict[str, Any]
+
+
+class GraphRun(msgspec.Struct, frozen=True, kw_only=True):
+    """A task run as the graph of an execution shows it."""
+
+    id: str
+    task_id: str
+    parent_id: str | None = None
+    value: str | None = None
+    shown: Json
+    """The task run as JSON."""
+
+
+class GraphOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """What a graph shows besides the flow."""
+
+    task: Callable[[Task], Json] = task_json
+    """How a node shows its task."""
+    trigger_states: Mapping[str, Json] = {}
+    """State of triggers by id."""
+    runs: Sequence[GraphRun] | None = None
+    """Task runs, for the graph of an execution."""
+    subflows: Mapping[str, Flow] = {}
+    """Flows to open in place, by the node id of the Subflow task."""
+
+
+class _Cluster:
+    """A part of the graph with one way in and one way out."""
+
+    def __init__(self, graph: _Graph, uid: str, parents: tuple[str, ...]) -> None:
+        self.graph = graph
+        self.uid = uid
+        self.parents = parents
+        self.nodes: list[str] = []
+        self.root = self.structural("root", "GraphClusterRoot")
+        self.end = f"{uid}.end-{derived('graph', graph.seed, uid, 'end')}"
+        self.finally_: str | None = None
+        self.after: str | None = None
+
+    def structural(self, word: str, kind: str) -> str:
+        """Add a node that is no task."""
+        uid = f"{self.uid}.{word}-{derived('graph', self.graph.seed, self.uid, word)}"
+        self.add({"uid": uid, "type": _PACKAGE + kind})
+        return uid
+
+    def add(self, node: Json) -> str:
+        """Add a node."""
+        self.graph.nodes.append(node)
+        uid: str = node["uid"]
+        self.nodes.append(uid)
+        return uid
+
+    def close(self) -> None:
+        """Add the way out; the nodes before it keep their order."""
+        self.add({"uid": self.end, "type": _PACKAGE + "GraphClusterEnd"})
+
+
+class _Graph:
+    """One graph in the making."""
+
+    def __init__(self, flow: Flow, options: GraphOptions) -> None:
+        self.seed = f"{flow.tenant_id}/{flow.namespace}/{flow.id}/{flow.revision}"
+        self.options = options
+        self.nodes: list[Json] = []
+        self.edges: list[Json] = []
+        self.clusters: list[Json] = []
+
+    def edge(self, source: str, target: str, kind: str | None = None, value: Any = None) -> None:
+        """Add an edge."""
+        relation: Json = {}
+        if kind is not None:
+            relation["relationType"] = kind
+        if value is not None:
+            relation["value"] = value
+        self.edges.append({"source": source, "target": target, "relation": relation})
+
+    def fill(
+        self,
+        cluster: _Cluster,
+        start: str,
+        branches: Sequence[_Branch],
+        errors: Sequence[Task],
+        finally_: Sequence[Task],
+        after: Sequence[Task],
+        parent_run: str | None,
+    ) -> None:
+        """Add branches to a cluster, then its errors, finally and afterExecution."""
+        if finally_:
+            cluster.finally_ = cluster.structural("finally", "GraphClusterFinally")
+        if after:
+            cluster.after = cluster.structural("after-execution", "GraphClusterAfterExecution")
+        cluster.close()
+        target = cluster.finally_ or cluster.after or cluster.end
+        for branch in branches:
+            self._branch(cluster, start, branch, target, parent_run)
+        if errors:
+            branch = _Branch(errors, _SEQUENTIAL, _ERROR, first=_ERROR, branch_type="ERROR")
+            self._branch(cluster, start, branch, target, parent_run)
+        if cluster.finally_ is not None:
+            branch = _Branch(finally_, _SEQUENTIAL, "FINALLY", branch_type="FINALLY")
+            following = cluster.after or cluster.end
+            self._branch(cluster, cluster.finally_, branch, following, parent_run)
+        if cluster.after is not None:
+            branch = _Branch(after, _SEQUENTIAL, "AFTER_EXECUTION", branch_type="AFTER_EXECUTION")
+            self._branch(cluster, cluster.after, branch, cluster.end, parent_run)
+
+    def _branch(
+        self,
+        cluster: _Cluster,
+        start: str,
+        branch: _Branch,
+        target: str,
+        parent_run: str | None,
+    ) -> None:
+        if branch.kind == "DAG":
+            self._dag(cluster, start, branch, target, parent_run)
+            return
+        previous = [start]
+        for position, task in enumerate(branch.tasks):
+            ends: list[str] = []
+            for run in self._runs(task, parent_run):
+                entry, leave = self._task(cluster, task, branch, run)
+                kind = branch.first if position == 0 else branch.kind
+                value = branch.value if position == 0 else None
+                if run is not None and run.value is not None:
+                    value = run.value
+                for source in [start] if branch.is_parallel else previous:
+                    self.edge(source, entry, kind, value)
+                if branch.is_parallel:
+                    self.edge(leave, target)
+                else:
+                    ends.append(leave)
+            previous = ends or previous
+        if not branch.is_parallel:
+            for source in previous:
+                if source != start or not branch.tasks:
+                    self.edge(source, target)
+
+    def _dag(
+        self,
+        cluster: _Cluster,
+        start: str,
+        branch: _Branch,
+        target: str,
+        parent_run: str | None,
+    ) -> None:
+        places: dict[str, tuple[str, str]] = {}
+        for entry in branch.dag:
+            run = next(iter(self._runs(entry.task, parent_run)))
+            places[entry.task.id] = self._task(cluster, entry.task, branch, run)
+        needed = {name for entry in branch.dag for name in entry.depends_on}
+        for entry in branch.dag:
+            first, last = places[entry.task.id]
+            for name in entry.depends_on:
+                if name in places:
+                    self.edge(places[name][1], first, _SEQUENTIAL)
+            if not entry.depends_on:
+                self.edge(start, first, _SEQUENTIAL)
+            if entry.task.id not in needed:
+                self.edge(last, target)
+
+    def _runs(self, task: Task, parent_run: str | None) -> list[GraphRun | None]:
+        if self.options.runs is None:
+            return [None]
+        found: list[GraphRun | None] = [
+            run
+            for run in self.options.runs
+            if run.task_id == task.id and (parent_run is None or run.parent_id == parent_run)
+        ]
+        return found or [None]
+
+    def _task(
+        self, cluster: _Cluster, task: Task, branch: _Branch, run: GraphRun | None
+    ) -> tuple[str, str]:
+        """Add a task, or the cluster it opens; return where edges come in and go out."""
+        uid = f"{cluster.uid}.{task.id}"
+        if run is not None and run.value is not None and branch.first == _DYNAMIC:
+            uid = f"{uid}.{run.value}"
+        inner = _inner(task)
+        opened = self.options.subflows.get(uid) if isinstance(task, t.Subflow) else None
+        if inner is None and opened is None:
+            kind = "SubflowGraphTask" if isinstance(task, t.Subflow) else "GraphTask"
+            cluster.add(self._node(uid, kind, task, branch, run))
+            return uid, uid
+        relation = inner[0].first if inner else _SEQUENTIAL
+        child = _Cluster(self, uid, (*cluster.parents, f"cluster_{uid}"))
+        node = self._node(uid, "GraphTask", task, branch, run)
+        child.add(node)
+        self.edge(child.root, uid)
+        run_id = run.id if run is not None else None
+        if opened is not None:
+            blocks = dict(opened.blocks())
+            self.fill(
+                child,
+                uid,
+                [_Branch(blocks["tasks"], _SEQUENTIAL, _SEQUENTIAL)],
+                blocks["errors"],
+                blocks["finally"],
+                blocks["afterExecution"],
+                run_id,
+            )
+        else:
+            errors = task.errors if isinstance(task, t.Flowable) else ()
+            finally_ = task.finally_ if isinstance(task, t.Flowable) else ()
+            self.fill(child, uid, inner or (), errors, finally_, (), run_id)
+        kind = "SubflowGraphCluster" if opened is not None else "GraphCluster"
+        self.cluster(child, cluster.parents, kind, node, relation)
+        return child.root, child.end
+
+    def _node(self, uid: str, kind: str, task: Task, branch: _Branch, run: GraphRun | None) -> Json:
+        node: Json = {"uid": uid, "type": _PACKAGE + kind}
+        if branch.branch_type is not None:
+            node["branchType"] = branch.branch_type
+        node["task"] = self.options.task(task)
+        if run is not None:
+            node["taskRun"] = run.shown
+        if self.options.runs is not None:
+            node["values"] = [run.value] if run is not None and run.value is not None else []
+        node["relationType"] = branch.relation
+        return node
+
+    def cluster(
+        self,
+        cluster: _Cluster,
+        parents: tuple[str, ...],
+        kind: str,
+        node: Json | None = None,
+        relation: str | None = None,
+    ) -> None:
+        """Describe a cluster that is complete."""
+        final = cluster.finally_ or (
+            f"{cluster.uid}.finally-{derived('graph', self.seed, cluster.uid, 'finally')}"
+        )
+        shown: Json = {"uid": f"cluster_{cluster.uid}", "type": _PACKAGE + kind}
+        if relation is not None:
+            shown["relationType"] = relation
+        if node is not None:
+            shown["taskNode"] = node
+        shown["finally"] = {"uid": final, "type": _PACKAGE + "GraphClusterFinally"}
+        self.clusters.append(
+            {
+                "cluster": shown,
+                "nodes": cluster.nodes,
+                "parents": list(parents),
+                "start": cluster.root,
+                "end": cluster.end,
+            }
+        )
+
+
+class _Branch:
+    """Tasks that follow each other, or stand side by side."""
+
+    def __init__(
+        self,
+        tasks: Sequence[Task],
+        kind: str,
+        relation: str,
+        *,
+        first: str | None = None,
+        value: str | None = None,
+        branch_type: str | None = None,
+        dag: Sequence[t.DagTask] = (),
+    ) -> None:
+        self.tasks = tasks
+        self.kind = kind
+        self.relation = relation
+        self.first = first
+        self.value = value
+        self.branch_type = branch_type
+        self.dag = dag
+        self.is_parallel = kind == _PARALLEL
+
+
+def flow_graph(flow: Flow, options: GraphOptions | None = None) -> Json:
+    """Return a flow's graph: `nodes`, `edges`, `clusters`.
+
+    Args:
+        flow: as written.
+        options: what to show besides.
+    """
+    graph = _Graph(flow, options or GraphOptions())
+    root = _Cluster(graph, "root", ())
+    if flow.triggers:
+        _triggers(graph, flow, root)
+    graph.fill(
+        root,
+        root.root,
+        [_Branch(flow.tasks, _SEQUENTIAL, _SEQUENTIAL)],
+        flow.errors,
+        flow.finally_,
+        flow.after_execution,
+        None,
+    )
+    return {"nodes": graph.nodes, "edges": graph.edges, "clusters": graph.clusters}
+
+
+def _triggers(graph: _Graph, flow: Flow, root: _Cluster) -> None:
+    cluster = _Cluster(graph, "root.Triggers", ())
+    cluster.close()
+    for trigger in flow.triggers:
+        node: Json = {"triggerDeclaration": trigger_json(trigger)}
+        state = graph.options.trigger_states.get(trigger.id)
+        if state is not None:
+            node["trigger"] = state
+        uid = f"{cluster.uid}.{trigger.id}"
+        node |= {"uid": uid, "type": _PACKAGE + "GraphTrigger"}
+        cluster.add(node)
+        graph.edge(cluster.root, uid)
+        graph.edge(uid, cluster.end)
+    graph.edge(cluster.end, root.root)
+    graph.cluster(cluster, (), "GraphCluster")
+
+
+def _inner(task: Task) -> tuple[_Branch, ...] | None:
+    """Return the branches that a task opens a cluster for; None: it is one node."""
+    match task:
+        case t.Dag():
+            return (_Branch((), "DAG", _SEQUENTIAL, first=_SEQUENTIAL, dag=task.tasks),)
+        case t.Parallel():
+            return (_Branch(task.tasks, _PARALLEL, _PARALLEL, first=_PARALLEL),)
+        case t.EachParallel():
+            return (_Branch(task.tasks, _PARALLEL, _DYNAMIC, first=_DYNAMIC),)
+        case t.ForEach() | t.EachSequential() | t.Loop():
+            return (_Branch(task.tasks, _SEQUENTIAL, _DYNAMIC, first=_DYNAMIC),)
+        case t.If() | t.Switch():
+            return tuple(
+                _Branch(
+                    tasks,
+                    _SEQUENTIAL,
+                    _CHOICE,
+                    first=_CHOICE,
+                    value=name.removeprefix("cases."),
+                )
+                for name, tasks in task.main_branches()
+            )
+        case t.Pause():
+            return (_chain(task.tasks),) if task.tasks else None
+        case t.ForEachItem():
+            return (_chain(_batch_tasks(task)),)
+        case t.Approval():
+            return None
+        case t.Flowable():
+            return tuple(_chain(tasks) for _, tasks in task.main_branches())
+        case _:
+            return None
+
+
+def _chain(tasks: Sequence[Task]) -> _Branch:
+    return _Branch(tasks, _SEQUENTIAL, _SEQUENTIAL, first=_SEQUENTIAL)
+
+
+def _batch_tasks(task: t.ForEachItem) -> tuple[Task, ...]:
+    """Return the three steps that ForEachItem runs as."""
+    steps = (
+        ("split", "ForEachItemSplit"),
+        ("items", "ForEachItemExecutable"),
+        ("merge", "ForEachItemMergeOutputs"),
+    )
+    return tuple(
+        t.PluginTask(id=f"{task.id}_{step}", type=f"{task.type}${name}") for step, name in steps
+    )

@@ -1,0 +1,156 @@
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+import pytest
+
+from domain.flow.core_specs import CORE_CATALOGUE
+from domain.flow.graph import GraphOptions, GraphRun, flow_graph
+from domain.flow.model import Flow
+from domain.flow.reader import read_flow
+from domain.flow.tasks import Task
+from tests.domain.flow.conformance import SHARED, flow_files
+
+API = SHARED / "golden" / "api"
+_DERIVED = re.compile(r"-[0-9A-Za-z]{15,22}(?=\"|$)")
+
+
+def _flow(name: str) -> Flow:
+    path = SHARED / "conformance" / "flows" / "valids" / name
+    return read_flow(path.read_text(), catalogue=CORE_CATALOGUE)
+
+
+def _plain(value: Any) -> str:
+    return _DERIVED.sub("", json.dumps(value, sort_keys=True))
+
+
+def _same(found: dict[str, Any], recorded: dict[str, Any]) -> None:
+    for member in ("nodes", "edges"):
+        assert sorted(map(_plain, found[member])) == sorted(map(_plain, recorded[member]))
+    assert len(found["clusters"]) == len(recorded["clusters"])
+    for mine, theirs in zip(found["clusters"], recorded["clusters"], strict=True):
+        assert sorted(map(_plain, mine["nodes"])) == sorted(map(_plain, theirs["nodes"]))
+        for member in ("cluster", "parents", "start", "end"):
+            assert _plain(mine[member]) == _plain(theirs[member])
+
+
+def _source_of(flow_id: str) -> str:
+    for path in sorted(API.glob("*-flows-create*.json")):
+        body = json.loads(path.read_text())["request"].get("body")
+        if isinstance(body, str) and f"id: {flow_id}\n" in body:
+            return body
+    raise LookupError(flow_id)
+
+
+@pytest.mark.parametrize(
+    ("recording", "flow_id"),
+    [("171-flows-graph", "hello"), ("173-flows-graph-failing", "failing")],
+)
+def test_recorded_graphs_come_out_alike(recording: str, flow_id: str) -> None:
+    recorded = json.loads((API / f"{recording}.json").read_text())["response"]["body"]
+    flow = read_flow(_source_of(flow_id), catalogue=CORE_CATALOGUE)
+    _same(flow_graph(flow), recorded)
+
+
+def test_triggers_stand_in_a_cluster_before_the_tasks() -> None:
+    recorded = json.loads((API / "176-flows-graph-trigger.json").read_text())["response"]["body"]
+    flow = read_flow(_source_of("scheduled"), catalogue=CORE_CATALOGUE)
+    states = {
+        node["triggerDeclaration"]["id"]: node["trigger"]
+        for node in recorded["nodes"]
+        if "trigger" in node
+    }
+    _same(flow_graph(flow, GraphOptions(trigger_states=states)), recorded)
+
+
+def test_a_subflow_is_a_node_of_its_own_kind_and_opens_on_demand() -> None:
+    recorded = json.loads((API / "174-flows-graph-subflow.json").read_text())["response"]["body"]
+    source = (
+        "id: parent\nnamespace: gold.team\ntasks:\n"
+        "  - {id: call, type: io.kestra.plugin.core.flow.Subflow, namespace: gold.team.sub, "
+        "flowId: child, inputs: {n: 21}}\n"
+        "  - {id: show, type: io.kestra.plugin.core.log.Log, "
+        "message: '{{ outputs.call.outputs.doubled }}'}\n"
+    )
+    flow = read_flow(source, catalogue=CORE_CATALOGUE)
+    _same(flow_graph(flow), recorded)
+    opened = flow_graph(flow, GraphOptions(subflows={"root.call": _flow("return.yaml")}))
+    assert len(opened["clusters"]) == 1
+    assert "root.call.date" in opened["clusters"][0]["nodes"]
+
+
+@pytest.mark.parametrize(
+    ("name", "nodes", "edges", "clusters"),
+    [
+        ("return.yaml", 5, 4, 0),
+        ("parallel.yaml", 12, 16, 1),
+        ("switch.yaml", 17, 20, 3),
+        ("each-sequential-nested.yaml", 13, 12, 2),
+    ],
+)
+def test_graphs_have_the_recorded_sizes(name: str, nodes: int, edges: int, clusters: int) -> None:
+    graph = flow_graph(_flow(name))
+    assert len(graph["nodes"]) == nodes
+    assert len(graph["edges"]) == edges
+    assert len(graph["clusters"]) == clusters
+
+
+def _all_flows() -> list[Flow]:
+    files = [*flow_files("flows/valids"), *flow_files("flows-13/valids")]
+    refused = {"pause.yaml", "kv.yaml"}
+    return [
+        read_flow(path.read_text(), catalogue=CORE_CATALOGUE)
+        for path in files
+        if path.name not in refused
+    ]
+
+
+def test_every_graph_is_whole() -> None:
+    """Each edge joins nodes, each task has a node, and all is reachable from the root."""
+    for flow in _all_flows():
+        graph = flow_graph(flow)
+        ids = {node["uid"] for node in graph["nodes"]}
+        assert len(ids) == len(graph["nodes"]), flow.id
+        shown = {node["task"]["id"] for node in graph["nodes"] if "task" in node}
+        hidden = {
+            placement.task.id
+            for placement in flow.placements.values()
+            if placement.branch == "onPause"
+        }
+        assert {task.id for task in flow.all_tasks()} - hidden <= shown, flow.id
+        follow: dict[str, list[str]] = {}
+        for edge in graph["edges"]:
+            assert {edge["source"], edge["target"]} <= ids, flow.id
+            follow.setdefault(edge["source"], []).append(edge["target"])
+        starts = [node["uid"] for node in graph["nodes"] if node["type"].endswith("ClusterRoot")]
+        seen = set(starts[:1]) | {uid for uid in starts if uid.startswith("root.Triggers")}
+        waiting = list(seen)
+        while waiting:
+            for target in follow.get(waiting.pop(), []):
+                if target not in seen:
+                    seen.add(target)
+                    waiting.append(target)
+        assert ids <= seen, (flow.id, ids - seen)
+        assert _plain(flow_graph(flow)) == _plain(graph)
+
+
+def test_the_graph_of_an_execution_shows_runs_once_per_value() -> None:
+    flow = _flow("each-sequential.yaml")
+    each = next(flow.all_tasks())
+    runs = [GraphRun(id="p", task_id=each.id, shown={"id": "p"})]
+    child = flow.placements[each.id].task.branches()
+    name = next(tasks for _, tasks in child)[0].id
+    runs += [
+        GraphRun(id=value, task_id=name, parent_id="p", value=value, shown={"id": value})
+        for value in ("a", "b")
+    ]
+
+    def light(task: Task) -> dict[str, Any]:
+        return {"id": task.id, "type": task.type}
+
+    graph = flow_graph(flow, GraphOptions(runs=runs, task=light))
+    shown = [node for node in graph["nodes"] if node.get("task", {}).get("id") == name]
+    assert [node["taskRun"]["id"] for node in shown] == ["a", "b"]
+    assert [node["values"] for node in shown] == [["a"], ["b"]]
