@@ -19,10 +19,9 @@ from domain.execution.commands import FireTimer
 from domain.execution.context import Settings
 from domain.flow.core_specs import CORE_CATALOGUE
 from domain.ids import derived
-from domain.log import LogBatch
 from domain.ports.log import Log
 from domain.ports.stores import Snapshots
-from domain.record.codec import Codec, encode
+from domain.record.codec import encode
 from domain.record.envelope import Outgoing
 from domain.record.topics import CATALOGUE, EXECUTION_COMMANDS
 from infra.accounts import ConfiguredAccount, StoredAccount
@@ -50,7 +49,6 @@ if TYPE_CHECKING:
 Fatal = Callable[[BaseException], None]
 Soon = Callable[[Callable[[], None]], None]
 _log = logging.getLogger(__name__)
-_LOG_BATCHES: Codec[LogBatch] = Codec(LogBatch)
 
 
 @dataclass
