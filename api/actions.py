@@ -216,11 +216,12 @@ class Commands:
         revision: int | None = None,
         inputs: dict[str, Any] | None = None,
         breakpoints: list[Breakpoint] | None = None,
+        new_id: str | None = None,
     ) -> ReplayExecution:
         """Begin another execution from it."""
         return ReplayExecution(
             **self._of(execution),
-            new_execution_id=self._new_id(),
+            new_execution_id=new_id or self._new_id(),
             task_run_id=task_run_id,
             flow_revision=revision,
             inputs=inputs,

@@ -16,6 +16,7 @@ from litestar.openapi import OpenAPIConfig
 from litestar.openapi.plugins import SwaggerRenderPlugin
 
 from api.auth import Gate
+from api.bulk import Refused, refusal_view
 from api.context import ApiDependencies, Context
 from api.controllers import ROUTES
 from api.edge import Edge, wants_problem
@@ -76,11 +77,20 @@ def create_app(options: ApiOptions, dependencies: ApiDependencies) -> Litestar:
         route_handlers=ROUTES,
         state=State({"context": context}),
         lifespan=[lifespan],
-        exception_handlers={Exception: answer_error},
+        exception_handlers={Refused: answer_refused, Exception: answer_error},
         openapi_config=_openapi(options),
         logging_config=None,
         request_max_body_size=None,
         path="/",
+    )
+
+
+def answer_refused(_: Request[Any, Any, Any], error: Refused) -> Response[bytes]:
+    """Return the body of a bulk action that some executions refuse."""
+    return Response(
+        content=msgspec.json.encode(refusal_view(error)),
+        status_code=400,
+        media_type="application/json",
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -13,8 +13,11 @@ from api.auth import Accounts, Gate
 from api.live_logs import LiveLogs
 from api.options import ApiOptions
 from api.views.execution import execution_view, moved_view
+from domain.execution.context import DEFAULT_SETTINGS, Settings
 from domain.execution.lifecycle import StateType
 from domain.execution.state import Execution
+from domain.expression import NO_LOOKUPS, Lookups
+from domain.flow.input_values import Encrypt
 from domain.plugin import TaskCatalogue
 from domain.ports.gateway import CommandGateway, ExecutionWindow, FlowWriter
 from domain.ports.log import LogReader
@@ -24,6 +27,10 @@ from projections.executions.query import ExecutionQueries
 from projections.flows.query import FlowQueries
 from projections.logs.query import LogQueries
 from projections.metrics.query import MetricQueries
+
+
+def _no_lookups(_: Mapping[str, Any]) -> Lookups:
+    return NO_LOOKUPS
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,6 +58,12 @@ class ApiDependencies:
     new_id: Callable[[], str]
     """Returns a fresh execution id: a random UUID in base 62."""
     now: Callable[[], datetime]
+    lookups: Callable[[Mapping[str, Any]], Lookups] = _no_lookups
+    """Returns what answers the functions of expressions that have these variables."""
+    encrypt: Encrypt | None = None
+    """Seals the values of SECRET inputs; None: such inputs are refused."""
+    settings: Settings = DEFAULT_SETTINGS
+    """What expressions see of the server's configuration."""
     accounts: Accounts | None = None
     """None only where `basic_auth` is off."""
     metrics: Metrics = field(default_factory=NoMetrics)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from tempfile import SpooledTemporaryFile
-from typing import IO, Any, NamedTuple
+from typing import Any, BinaryIO, NamedTuple, cast
 
 from litestar import Request
 from multipart import MultipartError, MultipartSegment, ParserLimitReached, PushMultipartParser
@@ -23,7 +23,7 @@ class Upload(NamedTuple):
 
     filename: str
     """Last segment of the name the client gave, safe as a name of a file."""
-    data: IO[bytes]
+    data: BinaryIO
     """At its start."""
 
 
@@ -118,7 +118,9 @@ class _Reader:
             former = self._form.uploads.pop(segment.name, None)
             if former is not None:
                 former.data.close()
-            self._form.uploads[segment.name] = Upload(_safe_name(segment.filename), self._file)
+            self._form.uploads[segment.name] = Upload(
+                _safe_name(segment.filename), cast("BinaryIO", self._file)
+            )
 
     def _end(self) -> None:
         segment, file = self._segment, self._file

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 import msgspec
 
 from api.errors import Detail, illegal_argument, illegal_state, invalid_entity
 from domain.execution.state import Label
+from domain.flow.common import Label as FlowLabel
+from domain.flow.inputs import put_nested
 
 SYSTEM_PREFIX = "system."
 CORRELATION_ID = "system.correlationId"
@@ -52,19 +55,25 @@ def checked_labels(body: Sequence[LabelBody], path: str) -> list[Label]:
 
 
 def creation_labels(
-    flow: Iterable[Label], given: Iterable[tuple[str, str]], origin: str, execution_id: str
+    flow: Iterable[FlowLabel], given: Iterable[tuple[str, str]], origin: str, execution_id: str
 ) -> list[Label]:
     """Return the labels of a new execution in their order: the flow's, the caller's, the system's.
 
     Raises:
         ApiError: 422 a system label that callers may not set, or a key given twice.
     """
-    labels = {label.key: label for label in flow}
+    labels = {
+        label.key: Label(label.key, label.value)
+        for label in flow
+        if not label.key.startswith(SYSTEM_PREFIX)
+    }
     system = {FROM: origin, CORRELATION_ID: execution_id}
     seen: set[str] = set()
     for key, value in given:
+        if not key or not value:
+            raise illegal_argument("The key and the value of a label must not be empty")
         if key in seen:
-            raise illegal_argument(f"Duplicate label key '{key}'")
+            raise illegal_argument(f"Duplicate key {key}")
         seen.add(key)
         if key in system:
             system[key] = value
@@ -75,3 +84,11 @@ def creation_labels(
         else:
             labels[key] = Label(key, value)
     return [*labels.values(), *(Label(key, value) for key, value in system.items())]
+
+
+def nested(labels: Iterable[Label]) -> dict[str, Any]:
+    """Return labels as expressions see them: dots of keys nest."""
+    found: dict[str, Any] = {}
+    for label in labels:
+        put_nested(found, label.key, label.value)
+    return found

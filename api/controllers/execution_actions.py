@@ -118,7 +118,7 @@ class ExecutionActions(Controller):
         """Begin another execution from this one, from its start or from a task run."""
         own = context(request)
         source = await require_execution(own, execution_id)
-        return await replay(request, source, None)
+        return await replay(request, source)
 
     @post(
         ["/change-status", "/actions/change-status"],
@@ -191,8 +191,20 @@ def required_state(parameters: Parameters, name: str) -> StateType:
     return state
 
 
-async def replay(request: Http, source: Execution, inputs: dict[str, Any] | None) -> Reply:
-    """Begin another execution from one as the parameters say, and answer with the new one."""
+async def replay(
+    request: Http,
+    source: Execution,
+    inputs: dict[str, Any] | None = None,
+    new_id: str | None = None,
+) -> Reply:
+    """Begin another execution from one as the parameters say, and answer with the new one.
+
+    Args:
+        request: with the parameters.
+        source: what is replayed.
+        inputs: other inputs; None: the same.
+        new_id: id of the new execution; None: a fresh one.
+    """
     own, parameters = context(request), Parameters.of(request)
     task_run_id = parameters.text("taskRunId")
     raise_any(actions.check_replay(source, task_run_id))
@@ -201,6 +213,7 @@ async def replay(request: Http, source: Execution, inputs: dict[str, Any] | None
         task_run_id=task_run_id,
         revision=parameters.number("revision"),
         inputs=inputs,
+        new_id=new_id,
         breakpoints=read_breakpoints(parameters),
     )
     after = await replayed(own, command)

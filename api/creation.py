@@ -1,0 +1,210 @@
+"""A new execution by hand: its inputs, labels, files and checks, and the command that begins it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from litestar import Request
+
+from api.actions import submit
+from api.breakpoints import read_breakpoints
+from api.context import Context, context, user_name
+from api.errors import ApiError, illegal_state, invalid_entity, not_found
+from api.forms import Form, read_form
+from api.labels import creation_labels, nested
+from api.parameters import Parameters, read_labels, read_moment
+from domain.errors import InvalidInputs
+from domain.execution.commands import CreateExecution
+from domain.execution.state import Execution, Label
+from domain.expression import ExpressionError, Scope, compile_template, is_truthy_text
+from domain.flow.common import Check
+from domain.flow.input_types import FileInput, FormInput, Input
+from domain.flow.inputs import ResolvedInputs, resolve_inputs
+from domain.flow.model import Flow
+from domain.ids import DEFAULT_TENANT
+from domain.storage import input_uri
+
+KINDS = frozenset({"NORMAL", "TEST", "PLAYGROUND"})
+_FENCE = " errors:\n```"
+
+
+class Draft:
+    """An execution to be: its id, what was given, what becomes of it."""
+
+    def __init__(self, own: Context, flow: Flow, form: Form, labels: Sequence[Label] = ()) -> None:
+        self.execution_id = own.ports.new_id()
+        self._own = own
+        self._flow = flow
+        self._form = form
+        self._files = _file_names(flow.inputs)
+        self.variables = base_variables(own, flow, self.execution_id, labels)
+        self.raw: dict[str, Any] = dict(form.fields)
+        for name, upload in form.uploads.items():
+            if name in self._files:
+                self.raw[name] = self._uri(name, upload.filename)
+            else:
+                self.raw[name] = upload.data.read(own.options.limits.field_bytes).decode(
+                    errors="replace"
+                )
+
+    async def resolve(self) -> ResolvedInputs:
+        """Return the inputs with their values or mistakes."""
+        return await resolve(self._own, self._flow.inputs, self.raw, self.variables)
+
+    def failed_checks(self, inputs: Mapping[str, Any]) -> list[Check]:
+        """Return the flow's checks that do not hold."""
+        scope = Scope({**self.variables, "inputs": inputs}, self._own.ports.lookups(self.variables))
+        return [check for check in self._flow.checks if not _holds(check, scope)]
+
+    async def keep_files(self) -> None:
+        """Put the files that were given into internal storage."""
+        for name, upload in self._form.uploads.items():
+            if name in self._files:
+                uri = self._uri(name, upload.filename)
+                await asyncio.to_thread(self._own.ports.blobs.put, uri, upload.data)
+
+    def _uri(self, name: str, filename: str) -> str:
+        flow = self._flow
+        return input_uri(flow.namespace, flow.id, self.execution_id, name, filename)
+
+
+async def create(request: Request[Any, Any, Any], namespace: str, flow_id: str) -> Execution:
+    """Create an execution as a request says, and return it as of its first step.
+
+    Raises:
+        ApiError: 404 no such flow, 409 it is disabled, 422 wrong inputs or labels, or a check
+            forbids it. Nothing is stored then.
+        LogUnavailable: nobody answered in time.
+    """
+    own, parameters = context(request), Parameters.of(request)
+    flow = runnable_flow(own, namespace, flow_id, parameters.number("revision"))
+    given = read_labels(parameters.every("labels"))
+    form = await read_form(request, own.options.limits)
+    try:
+        draft = Draft(own, flow, form)
+        labels = creation_labels(flow.labels, given, "api", draft.execution_id)
+        draft.variables["labels"] = nested(labels)
+        inputs = checked(await draft.resolve())
+        error = blocked(draft.failed_checks(inputs)) if flow.checks else None
+        if draft.raw:
+            await draft.keep_files()
+    finally:
+        form.close()
+    date = parameters.text("scheduleDate")
+    kind = parameters.text("kind")
+    return await submit(
+        own,
+        CreateExecution(
+            execution_id=draft.execution_id,
+            command_id=draft.execution_id,
+            issuer=user_name(request),
+            tenant=DEFAULT_TENANT,
+            namespace=flow.namespace,
+            flow_id=flow.id,
+            flow_revision=flow.revision or 1,
+            labels=labels,
+            inputs=inputs,
+            schedule_date=None if date is None else read_moment(date),
+            kind=kind if kind in KINDS and kind != "NORMAL" else None,
+            breakpoints=read_breakpoints(parameters),
+            error=error,
+        ),
+    )
+
+
+def runnable_flow(own: Context, namespace: str, flow_id: str, revision: int | None = None) -> Flow:
+    """Return a flow that may be run; raises ApiError 404 or 409."""
+    flow = own.ports.flows.get(DEFAULT_TENANT, namespace, flow_id, revision)
+    if flow is None:
+        stored = own.ports.flows.revision(DEFAULT_TENANT, namespace, flow_id, revision)
+        if stored is not None and not stored.deleted:
+            raise illegal_state("Requested Flow is not valid.")
+        raise not_found("Requested Flow is not found.")
+    if flow.disabled:
+        raise illegal_state("Requested Flow is disabled.")
+    return flow
+
+
+async def resolve(
+    own: Context, inputs: Sequence[Input], raw: Mapping[str, Any], variables: Mapping[str, Any]
+) -> ResolvedInputs:
+    """Return inputs with their values or mistakes; on a thread where expressions may take time."""
+    lookups = own.ports.lookups(variables)
+
+    def run() -> ResolvedInputs:
+        return resolve_inputs(inputs, raw, variables, lookups=lookups, encrypt=own.ports.encrypt)
+
+    return await asyncio.to_thread(run) if _asks(inputs) else run()
+
+
+def checked(resolved: ResolvedInputs) -> dict[str, Any]:
+    """Return the values; raises ApiError 422 with the first mistake."""
+    try:
+        return resolved.checked()
+    except InvalidInputs as error:
+        _, fence, text = str(error).partition(_FENCE)
+        raise invalid_entity(_FENCE + text if fence else str(error)) from None
+
+
+def blocked(failed: Sequence[Check]) -> str | None:
+    """Return why the execution is to fail at once, or None; raises ApiError 422 for a block."""
+    messages = [check.message for check in failed if check.behavior == "BLOCK_EXECUTION"]
+    if messages:
+        raise ApiError(
+            422,
+            "Illegal argument: Flow execution blocked: one or more condition checks evaluated to "
+            f"false. Failed checks: {', '.join(messages)}",
+        )
+    fatal = [check.message for check in failed if check.behavior == "FAIL_EXECUTION"]
+    return f"Failed checks: {', '.join(fatal)}" if fatal else None
+
+
+def base_variables(
+    own: Context, flow: Flow, execution_id: str, labels: Iterable[Label] = ()
+) -> dict[str, Any]:
+    """Return what expressions about an execution to be can see, besides its inputs."""
+    settings = own.ports.settings
+    return {
+        "flow": {
+            "id": flow.id,
+            "namespace": flow.namespace,
+            "revision": flow.revision,
+            "tenantId": flow.tenant_id,
+        },
+        "execution": {"id": execution_id},
+        "vars": flow.variables,
+        "labels": nested(labels),
+        "envs": settings.envs,
+        "globals": settings.globals,
+        "kestra": settings.kestra,
+    }
+
+
+def _holds(check: Check, scope: Scope) -> bool:
+    try:
+        return is_truthy_text(compile_template(check.condition).render(scope))
+    except ExpressionError:
+        return False
+
+
+def _file_names(inputs: Iterable[Input], prefix: str = "") -> set[str]:
+    names: set[str] = set()
+    for declared in inputs:
+        if isinstance(declared, FormInput):
+            names |= _file_names(declared.inputs, f"{prefix}{declared.id}.")
+        elif isinstance(declared, FileInput):
+            names.add(prefix + declared.id)
+    return names
+
+
+def _asks(inputs: Iterable[Input]) -> bool:
+    """True when an expression of the inputs may ask something that takes time."""
+    for declared in inputs:
+        if isinstance(declared, FormInput) and _asks(declared.inputs):
+            return True
+        texts = (declared.defaults, getattr(declared, "expression", None))
+        if declared.depends_on is not None or any("{{" in str(text) for text in texts if text):
+            return True
+    return False

@@ -1,0 +1,56 @@
+"""What a paused execution is waiting for, and what it is given."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from api.context import Context
+from api.creation import base_variables, checked, resolve
+from api.forms import Form
+from api.input_views import inputs_view
+from api.labels import nested
+from domain.execution.lifecycle import StateType
+from domain.execution.state import Execution
+from domain.flow.input_types import Input
+from domain.flow.inputs import ResolvedInputs
+from domain.flow.tasks import Pause
+
+
+async def resolve_resume(own: Context, execution: Execution, form: Form) -> dict[str, Any]:
+    """Return the values of a resume's inputs; raises ApiError 422 with the first mistake."""
+    wanted = _wanted(own, execution)
+    return checked(await _resolve(own, execution, wanted, form)) if wanted else {}
+
+
+async def resume_validation(own: Context, execution: Execution, form: Form) -> dict[str, Any]:
+    """Return what would become of a resume's inputs."""
+    wanted = _wanted(own, execution)
+    resolved = await _resolve(own, execution, wanted, form) if wanted else None
+    return inputs_view(execution.flow_id, execution.namespace, resolved)
+
+
+def _wanted(own: Context, execution: Execution) -> tuple[Input, ...]:
+    """Return the inputs of the first Pause that waits."""
+    flow = own.ports.flows.get(
+        execution.tenant, execution.namespace, execution.flow_id, execution.flow_revision
+    )
+    if flow is None:
+        return ()
+    for run in list(execution.task_runs.values()):
+        task = flow.find_task(run.task_id)
+        if run.state.current is StateType.PAUSED and isinstance(task, Pause):
+            return task.on_resume
+    return ()
+
+
+async def _resolve(
+    own: Context, execution: Execution, wanted: tuple[Input, ...], form: Form
+) -> ResolvedInputs:
+    flow = own.ports.flows.get(
+        execution.tenant, execution.namespace, execution.flow_id, execution.flow_revision
+    )
+    assert flow is not None
+    variables = base_variables(own, flow, execution.id)
+    variables["labels"] = nested(execution.labels)
+    variables["vars"] = execution.variables
+    return await resolve(own, wanted, form.fields, variables)
