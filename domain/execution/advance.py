@@ -20,13 +20,14 @@ from domain.execution.flowables.registry import RULES
 from domain.execution.index import ROOT
 from domain.execution.lifecycle import STARTABLE, TERMINAL, StateType
 from domain.execution.lookups import LookupNeeded
-from domain.execution.outputs import flow_outputs
+from domain.execution.outputs import flow_outputs, outputs_for_parent
 from domain.execution.plan import AFTER, ERRORS, FINALLY
 from domain.execution.starting import start
 from domain.execution.state import MAIN_LANE, Slot, TaskRun
 from domain.execution.timers import FLOW_RETRY, KILL, KILL_GRACE
 from domain.execution.turn import Turn
 from domain.flow import tasks as t
+from domain.log import Level
 
 _S = StateType
 
@@ -137,12 +138,14 @@ def _advance_root(turn: Turn) -> None:
 
 def end_execution(turn: Turn, state: StateType) -> None:
     """End the execution: outputs, state, whatever still runs."""
-    outputs, error = flow_outputs(turn, state)
+    outputs, error = flow_outputs(turn)
+    told = outputs_for_parent(turn, outputs)
     turn.record_answers()
     if error is not None:
+        turn.log(Level.ERROR, error)
         state = _S.FAILED
     interrupt(turn, turn.state.task_runs.values(), _S.KILLED)
-    turn.emit(ExecutionEnded(state=state, outputs=outputs, error=error))
+    turn.emit(ExecutionEnded(state=state, outputs=outputs, told=told, error=error))
 
 
 def _advance_after(turn: Turn) -> None:

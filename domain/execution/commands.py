@@ -51,6 +51,8 @@ class CreateExecution(Command, tag="execution.create"):
     """With task runs: the states of the execution they come from."""
     variables: dict[str, Any] | None = None
     """With task runs: the variables of the execution they come from."""
+    wanted_outputs: dict[str, Any] = {}
+    """Deprecated `outputs` of a Subflow: rendered at the child's end, for the parent."""
     error: str | None = None
     """Set: the execution is created FAILED with this reason, and runs nothing."""
 

@@ -57,6 +57,10 @@ def _no_flows(tenant: str, namespace: str, flow_id: str, revision: int | None) -
     return None
 
 
+Encrypt = Callable[[str], str]
+"""Seals a secret."""
+
+
 class Context(msgspec.Struct, frozen=True):
     """The surroundings of a step."""
 
@@ -69,3 +73,5 @@ class Context(msgspec.Struct, frozen=True):
     settings: Settings = DEFAULT_SETTINGS
     find_flow: FindFlow = _no_flows
     """Flows that Subflow tasks name. What was found is recorded in the event: replay never asks."""
+    encrypt: Encrypt | None = None
+    """Seals SECRET inputs of subflows; None: there is no key."""

@@ -40,6 +40,7 @@ def created(command: CreateExecution, flow: Flow, now: datetime) -> ExecutionCre
         breakpoints=command.breakpoints,
         task_runs=command.task_runs,
         histories=command.histories,
+        wanted_outputs=command.wanted_outputs,
         variables=flow.variables if variables is None else variables,
     )
 

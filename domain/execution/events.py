@@ -53,6 +53,8 @@ class ExecutionCreated(Event, tag="execution.created"):
     """Taken over with them."""
     variables: dict[str, Any] = {}
     """Of the flow, or taken over with the task runs."""
+    wanted_outputs: dict[str, Any] = {}
+    """Templates that the parent wants rendered at the end."""
 
 
 class ExecutionStarted(Event, tag="execution.started"):
@@ -111,6 +113,8 @@ class ExecutionEnded(Event, tag="execution.ended"):
 
     state: StateType
     outputs: dict[str, Any] | None = None
+    told: dict[str, Any] | None = None
+    """Outputs for the parent, where they are more than the flow's own."""
     error: str | None = None
 
 
@@ -210,6 +214,7 @@ class SubflowRecorded(Event, tag="subflow.recorded"):
     task_run_id: str
     child_id: str
     state: StateType
+    outputs: dict[str, Any] | None = None
 
 
 class LookupAnswered(Event, tag="lookup.answered"):
@@ -318,6 +323,18 @@ class TaskRunEnded(Event, tag="taskrun.ended"):
     """Ended from outside: its worker is told to stop, its children are killed."""
 
 
+class TaskRunBodyEnded(Event, tag="taskrun.body-ended"):
+    """The worker's part is over; blocks of the executor follow."""
+
+    id: str
+    state: StateType
+    started_at: datetime | None = None
+    """Set when the attempt's start was not recorded before."""
+    worker_id: str | None = None
+    outputs: dict[str, Any] | None = None
+    outputs_uri: str | None = None
+
+
 class TaskRunRetryScheduled(Event, tag="taskrun.retry-scheduled"):
     """RETRYING: the attempt failed, another follows."""
 
@@ -389,6 +406,7 @@ ExecutionEvent = (
     | SubflowRestarted
     | SubflowRecorded
     | TaskRunOutputsSet
+    | TaskRunBodyEnded
     | TaskRunReopened
     | TaskRunRetryScheduled
     | TaskRunReset

@@ -54,6 +54,7 @@ def begin(event: e.ExecutionCreated, at: datetime) -> Execution:
         # events are shared by everyone who decoded them once: what changes is copied
         task_runs={run.id: copy_of(run) for run in event.task_runs},
         variables=event.variables,
+        wanted_outputs=event.wanted_outputs,
         replayed=bool(event.histories),
     )
 
@@ -189,7 +190,24 @@ def _ended(state: Execution, event: e.TaskRunEnded, at: datetime) -> None:
         run.outputs = event.outputs
     if event.outputs_uri is not None:
         run.outputs_uri = event.outputs_uri
+    run.body = None
     _move(state, run, event.state, end)
+
+
+def _body_ended(state: Execution, event: e.TaskRunBodyEnded, at: datetime) -> None:
+    run = state.task_runs[event.id]
+    if event.started_at is not None:
+        _begin_attempt(run, event.started_at, event.worker_id)
+        _move(state, run, StateType.RUNNING, event.started_at)
+    run.body = event.state
+    if event.outputs is not None:
+        run.outputs = event.outputs
+    if event.outputs_uri is not None:
+        run.outputs_uri = event.outputs_uri
+    index = index_beside(state)
+    if index is not None:
+        index.touch(run.id)
+    del at
 
 
 def _retry_scheduled(state: Execution, event: e.TaskRunRetryScheduled, at: datetime) -> None:
@@ -265,6 +283,7 @@ def _execution_ended(state: Execution, event: e.ExecutionEnded, at: datetime) ->
     state.state.move(event.state, at)
     if event.outputs is not None:
         state.outputs = event.outputs
+    state.told = event.told
     state.error = event.error
     state.kill_state = None
     state.held = False
@@ -408,6 +427,7 @@ def _subflow_recorded(state: Execution, event: e.SubflowRecorded, at: datetime) 
     child = state.children.get(event.child_id)
     if child is not None:
         child.state = event.state
+        child.outputs = event.outputs
 
 
 def _nothing(state: Execution, event: Any, at: datetime) -> None:
@@ -429,6 +449,7 @@ APPLIERS: Final[dict[type, Callable[[Execution, Any, datetime], None]]] = {
     e.TaskRunRestarted: _run_restarted,
     e.TaskRunStateForced: _run_forced,
     e.TaskRunOutputsSet: _outputs_set,
+    e.TaskRunBodyEnded: _body_ended,
     e.TaskRunsRemoved: _removed,
     e.ExecutionCreated: _exists,
     e.ExecutionStarted: _execution_started,

@@ -19,8 +19,11 @@ from domain.execution.state import Execution
 from domain.expression import Fault, Scope
 from domain.ids import derived
 
-WITHHELD: Final = frozenset({"secret", "credential", "decrypt"})
-"""Functions whose answers are secrets and are not recorded."""
+OUTPUTS: Final = "outputs"
+"""Name of the question for outputs by reference: the JSON value of the file at `uri`."""
+
+WITHHELD: Final = frozenset({"secret", "credential", "decrypt", OUTPUTS})
+"""Questions whose answers are not recorded: secrets, and what stands in a file of its own."""
 
 _ENCODER: Final = msgspec.json.Encoder(order="deterministic", enc_hook=str)
 _DIGITS: Final = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
@@ -52,6 +55,9 @@ class StepLookups:
         pure = _PURE.get(name)
         if pure is not None:
             return pure(self, arguments, scope)
+        return self._answered(name, arguments)
+
+    def _answered(self, name: str, arguments: Mapping[str, Any]) -> Any:
         key = f"{name}{_ENCODER.encode(dict(arguments)).decode()}"
         answer = self.context.answers.get(key)
         if answer is None:
@@ -63,6 +69,16 @@ class StepLookups:
         if answer.error is not None:
             raise Fault(answer.error)
         return answer.value
+
+    def outputs(self, uri: str) -> dict[str, Any]:
+        """Return outputs that are in a file because they are too large for the log.
+
+        Raises:
+            LookupNeeded: the file must be read first.
+            Fault: it cannot be read.
+        """
+        found = self._answered(OUTPUTS, {"uri": uri})
+        return found if isinstance(found, dict) else {}
 
     def noise(self) -> int:
         """Return a number of 128 bits that looks like chance and is the same in every replay."""

@@ -18,7 +18,7 @@ from domain.errors import BrokenInvariant
 from domain.execution import rejections as r
 from domain.execution.advance import advance
 from domain.execution.commands import MACHINE_COMMANDS, CreateExecution, ExecutionCommand, tag_of
-from domain.execution.context import Answer, Context, Question, Settings
+from domain.execution.context import DEFAULT_SETTINGS, Answer, Context, Question, Settings
 from domain.execution.creation import create, created
 from domain.execution.decide import decide
 from domain.execution.effects import AnyEffect
@@ -34,7 +34,7 @@ from domain.execution.sla import check_assertions
 from domain.execution.state import Execution
 from domain.execution.turn import Turn
 from domain.flow.model import Flow
-from domain.record.envelope import milliseconds_of
+from domain.record.envelope import instant_of, milliseconds_of
 
 
 class Step(msgspec.Struct, frozen=True):
@@ -102,6 +102,27 @@ def step(
     else:
         turn.answered(context)
     return _go_on(turn, command)
+
+
+def react_again(
+    flow: Flow | None, state: Execution, record: EventRecord, settings: Settings = DEFAULT_SETTINGS
+) -> Sequence[AnyEffect]:
+    """Name the effects of a recorded step that are still owed: its command came again.
+
+    Args:
+        flow: the flow in the revision of the execution; None: there is none.
+        state: the execution as it is now.
+        record: what the step wrote.
+        settings: what the server's configuration says to expressions.
+    """
+    return react(
+        flow or _missing(state),
+        state,
+        record.events,
+        sequence=record.sequence,
+        now=instant_of(record.timestamp_ms),
+        settings=settings,
+    )
 
 
 def _first(flow: Flow | None, command: ExecutionCommand, context: Context) -> Step | Needs:
@@ -178,4 +199,14 @@ def _missing(state: Execution) -> Flow:
     )
 
 
-__all__ = ["Answer", "Context", "Needs", "Question", "Settings", "Step", "step"]
+__all__ = [
+    "Answer",
+    "Context",
+    "Needs",
+    "Question",
+    "Settings",
+    "Step",
+    "react",
+    "react_again",
+    "step",
+]

@@ -5,22 +5,17 @@ from __future__ import annotations
 from typing import Any
 
 from domain.errors import TidewheelError
-from domain.execution.lifecycle import StateType
 from domain.execution.turn import Turn
 from domain.flow.common import Output
 from domain.flow.inputs import typed_output
 from domain.log import Level
 
 
-def flow_outputs(turn: Turn, state: StateType) -> tuple[dict[str, Any] | None, str | None]:
+def flow_outputs(turn: Turn) -> tuple[dict[str, Any] | None, str | None]:
     """Return the rendered outputs of the flow.
 
-    Args:
-        turn: the step.
-        state: in which the execution is about to end.
-
     Returns:
-        The outputs and None; or None and why they cannot be rendered, which is logged.
+        The outputs and None; or None and why they cannot be rendered.
 
     Raises:
         LookupNeeded: the outside world must be asked first.
@@ -37,9 +32,29 @@ def flow_outputs(turn: Turn, state: StateType) -> tuple[dict[str, Any] | None, s
                 rendered[output.id] = None
                 continue
             message = f"Failed to render output values: output '{output.id}': {error}"
-            turn.log(Level.ERROR, message)
-            return None, None if state is StateType.FAILED else message
+            return None, message
     return rendered, None
+
+
+def outputs_for_parent(turn: Turn, outputs: dict[str, Any] | None) -> dict[str, Any] | None:
+    """Return what the parent is told besides the flow's outputs; None: nothing more.
+
+    Raises:
+        LookupNeeded: the outside world must be asked first.
+    """
+    wanted = turn.state.wanted_outputs
+    if not wanted:
+        return None
+    told = dict(outputs or {})
+    failures: list[str] = []
+    for name, value in wanted.items():
+        try:
+            told[name] = turn.render_deep(value)
+        except TidewheelError as error:
+            failures.append(f"Failed to render output '{name}' for the parent: {error}")
+    for failure in failures:
+        turn.log(Level.WARN, failure)
+    return told
 
 
 def _rendered(turn: Turn, output: Output) -> Any:

@@ -11,6 +11,7 @@ from typing import Any, Final, cast
 
 import msgspec
 
+from domain.execution.defaults import with_defaults
 from domain.execution.state import MAIN_LANE
 from domain.expression.references import (
     NOTHING,
@@ -38,6 +39,43 @@ class Branch(tuple["TaskPlan", ...]):
     __slots__ = ()
 
 
+class ItemsTask(Task, frozen=True, kw_only=True):
+    """The part of a ForEachItem that starts the children."""
+
+    owner: t.ForEachItem
+
+
+SPLIT: Final = "_split"
+ITEMS: Final = "_items"
+MERGE: Final = "_merge"
+_PARTS: Final = t.FLOW_PACKAGE + "ForEachItem$ForEachItem"
+
+
+def parts_of(owner: t.ForEachItem) -> tuple[Task, ...]:
+    """Return the three tasks that a ForEachItem consists of."""
+    batch = owner.batch
+    cut = {"rows": batch.rows, "partitions": batch.partitions, "bytes": batch.bytes}
+    cut |= {"regexPattern": batch.regex_pattern, "separator": batch.separator}
+    split = t.PluginTask(
+        id=owner.id + SPLIT,
+        type="io.kestra.plugin.core.storage.Split",
+        worker_group=owner.worker_group,
+        properties={"from": owner.items} | {k: v for k, v in cut.items() if v is not None},
+    )
+    items = ItemsTask(id=owner.id + ITEMS, type=_PARTS + "Executable", owner=owner)
+    merge = t.PluginTask(
+        id=owner.id + MERGE,
+        type="io.kestra.plugin.core.storage.Write",
+        worker_group=owner.worker_group,
+        properties={"content": f"{{{{ {MERGED} }}}}", "extension": ".jsonl"},
+    )
+    return split, items, merge
+
+
+MERGED: Final = "mergedOutputs"
+"""Variable of the merge: the outputs of all children, one JSON object a line."""
+
+
 class TaskPlan:
     """One task with its place."""
 
@@ -54,6 +92,8 @@ class TaskPlan:
         self.run_if: str | None = None if task.run_if == "true" else task.run_if
         """None: always."""
         self.is_flowable = isinstance(task, t.Flowable)
+        self.merges = False
+        """Merges the outputs of a ForEachItem's children."""
         self.forced = False
         """Lies under afterExecution."""
 
@@ -128,12 +168,18 @@ class FlowPlan:
         for task in tasks:
             if task.disabled:
                 continue
-            plan = TaskPlan(task, parent, name, len(plans))
+            plan = TaskPlan(
+                with_defaults(task, self.flow.plugin_defaults), parent, name, len(plans)
+            )
             plan.forced = parent.forced if parent is not None else name == AFTER
             plans.append(plan)
             self.tasks[task.id] = plan
             for branch, children in task.branches():
                 plan.branches[branch] = self._branch(children, plan, branch)
+            if isinstance(plan.task, t.ForEachItem):
+                parts = self._branch(parts_of(plan.task), plan, "tasks")
+                parts[-1].merges = True
+                plan.branches["tasks"] = parts
         return Branch(plans)
 
     @cached_property

@@ -28,9 +28,10 @@ from domain.execution.effects import (
     SignalWorkers,
     WriteLog,
 )
+from domain.execution.flowables.foreach_item import merged_outputs
 from domain.execution.index import index_of
 from domain.execution.lifecycle import TERMINAL, StateType
-from domain.execution.plan import FlowPlan, TaskPlan, plan_of
+from domain.execution.plan import ITEMS, MERGED, FlowPlan, TaskPlan, plan_of
 from domain.execution.requests import KillSignal, TaskRequest
 from domain.execution.state import Execution, Slot, TaskRun
 from domain.execution.variables import Variables
@@ -176,7 +177,17 @@ class _Reaction:
 
     def _variables(self, task: TaskPlan, run: TaskRun) -> dict[str, Any]:
         variables = Variables(self._state, index_of(self._state), self._plan, self._settings)
-        return variables.of(task.references, task, run)
+        made = variables.of(task.references, task, run)
+        if task.merges:
+            made[MERGED] = self._merged(run)
+        return made
+
+    def _merged(self, run: TaskRun) -> str:
+        """Return the outputs of a ForEachItem's children."""
+        for sibling in index_of(self._state).scope(run.parent_id).runs():
+            if sibling.task_id.endswith(ITEMS):
+                return merged_outputs(self._state.children, sibling.id)
+        return ""
 
     def _log(self, event: e.LogWritten, number: int) -> None:
         state = self._state
@@ -233,7 +244,7 @@ class _Reaction:
             task_run_id=run_id,
             child_id=state.id,
             state=state.state.current,
-            outputs=state.outputs,
+            outputs=state.outputs if state.told is None else state.told,
             error=state.error,
         )
         self._effects.append(SendCommand(command.command_id, command))

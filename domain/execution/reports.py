@@ -11,7 +11,7 @@ from domain.execution.commands import (
 )
 from domain.execution.creation import run as run_execution
 from domain.execution.dynamic import add_dynamic
-from domain.execution.ending import finish
+from domain.execution.ending import finish, milder
 from domain.execution.events import (
     ExecutionEnded,
     ExecutionQueued,
@@ -21,10 +21,16 @@ from domain.execution.events import (
     TaskRunEnded,
     TaskRunReset,
     TaskRunStarted,
+    TaskRunStateForced,
 )
+from domain.execution.flowables.foreach_item import count_child
+from domain.execution.flowables.subflow import state_of
+from domain.execution.flowables.working_directory import record_body
 from domain.execution.lifecycle import TERMINAL, StateType
+from domain.execution.plan import ItemsTask
 from domain.execution.state import Slot, TaskRun
 from domain.execution.turn import Turn
+from domain.flow import tasks as t
 from domain.log import Level
 
 _S = StateType
@@ -59,12 +65,18 @@ def record_result(turn: Turn, command: RecordTaskResult) -> None:
     if task is None:
         turn.emit(TaskRunEnded(id=run.id, state=command.state))
         return
+    if isinstance(task.task, t.WorkingDirectory):
+        record_body(turn, task, run, command)
+        return
+    outputs = command.outputs
+    if task.merges and outputs is not None:
+        outputs = {"subflowOutputs": outputs.get("uri")}
     finish(
         turn,
         task,
         run,
         command.state,
-        outputs=command.outputs,
+        outputs=outputs,
         outputs_uri=command.outputs_uri,
         started_at=None if begun else command.started_at,
         ended_at=command.ended_at,
@@ -91,11 +103,28 @@ def record_subflow(turn: Turn, command: RecordSubflowResult) -> None:
     child = turn.state.children.get(command.child_id)
     if child is None or child.state is command.state:
         return
+    old = child.state
     turn.emit(
         SubflowRecorded(
-            task_run_id=child.task_run_id, child_id=command.child_id, state=command.state
+            task_run_id=child.task_run_id,
+            child_id=command.child_id,
+            state=command.state,
+            outputs=command.outputs,
         )
     )
+    run = turn.state.task_runs.get(child.task_run_id)
+    task = None if run is None else turn.task_of(run)
+    if run is None or task is None or not child.waited:
+        return
+    if isinstance(task.task, ItemsTask):
+        count_child(turn, run, old, command.state)
+    if run.state.current is _S.RUNNING:
+        turn.index.touch(run.id)
+    elif run.state.current in TERMINAL and isinstance(task.task, t.Subflow):
+        # somebody changed how the child ended, after its end had been taken over
+        state = milder(task.task, state_of(command.state, transmits=task.task.transmit_failed))
+        if state is not run.state.current:
+            turn.emit(TaskRunStateForced(id=run.id, state=state))
 
 
 def record_slot(turn: Turn, command: RecordSlot) -> None:

@@ -16,7 +16,7 @@ from domain.execution.lifecycle import StateType
 from domain.execution.plan import TaskPlan
 from domain.execution.state import TaskRun
 from domain.execution.turn import Turn
-from domain.expression import ExpressionError, is_truthy_text
+from domain.expression import ExpressionError, Fault, is_truthy_text
 from domain.flow import tasks as t
 from domain.log import Level
 
@@ -40,7 +40,7 @@ def start(turn: Turn, run: TaskRun) -> None:
         return
     if task.run_if is not None and not _is_wanted(turn, task, run, task.run_if):
         return
-    if isinstance(task.task, t.PluginTask):
+    if isinstance(task.task, t.PluginTask | t.WorkingDirectory):
         submit(turn, task, run)
         return
     if isinstance(task.task, t.ExecutorTask):
@@ -101,7 +101,7 @@ def _open(turn: Turn, task: TaskPlan, run: TaskRun) -> None:
     rule = RULES[type(task.task)]
     try:
         rule.open(turn, task, run)
-    except ExpressionError as error:
+    except (ExpressionError, Fault) as error:
         turn.record_answers()
         if run.state.current is not _S.RUNNING:
             turn.emit(TaskRunOpened(id=run.id))

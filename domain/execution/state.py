@@ -121,6 +121,8 @@ class TaskRun(msgspec.Struct, omit_defaults=True):
     """Where it stands in its parent: `tasks`, `errors`, `finally`, `afterExecution`, `onPause`."""
     values: list[str] | None = None
     """Loops: the values as text, rendered once when the loop opened."""
+    body: StateType | None = None
+    """WorkingDirectory: how the worker's part ended, while blocks of the executor follow."""
 
     @property
     def last_attempt(self) -> Attempt | None:
@@ -155,6 +157,8 @@ class Child(msgspec.Struct, omit_defaults=True):
     """Position among the children of its task run."""
     waited: bool = True
     """False: nobody waits for its end."""
+    outputs: dict[str, Any] | None = None
+    """Outputs of its flow, once it has ended."""
 
 
 class Slot(Enum):
@@ -185,6 +189,10 @@ class Execution(msgspec.Struct, omit_defaults=True, dict=True):
     labels: list[Label] = []
     inputs: dict[str, Any] = {}
     outputs: dict[str, Any] | None = None
+    told: dict[str, Any] | None = None
+    """Outputs for the parent, where they are more than the flow's own."""
+    wanted_outputs: dict[str, Any] = {}
+    """Templates that the parent wants rendered at the end."""
     variables: dict[str, Any] = {}
     """The flow's variables, as SetVariables and UnsetVariables have left them."""
     task_runs: dict[str, TaskRun] = {}

@@ -208,13 +208,27 @@ class Turn:
     # --- expressions
 
     def expression_scope(
-        self, value: Any, task: TaskPlan | None = None, run: TaskRun | None = None
+        self,
+        value: Any,
+        task: TaskPlan | None = None,
+        run: TaskRun | None = None,
+        extra: dict[str, Any] | None = None,
     ) -> ExpressionScope:
-        """Return the surroundings in which a value's templates are rendered."""
+        """Return the surroundings in which a value's templates are rendered.
+
+        Args:
+            value: holds the templates.
+            task: the task they belong to; None: the flow's own.
+            run: its task run.
+            extra: members of `taskrun` besides its own.
+        """
         settings = self.context.settings
-        variables = Variables(self.state, self.index, self.plan, settings)
+        maker = Variables(self.state, self.index, self.plan, settings, self.lookups.outputs)
+        variables = maker.of(references_in(value), task, run)
+        if extra and "taskrun" in variables:
+            variables["taskrun"] = {**variables["taskrun"], **extra}
         return ExpressionScope(
-            variables.of(references_in(value), task, run),
+            variables,
             self.lookups,
             zone=settings.zone,
             locale=settings.locale,
@@ -253,10 +267,24 @@ class Turn:
         return template.render_typed(self.expression_scope(value, task, run))
 
     def render_deep(
-        self, value: Any, task: TaskPlan | None = None, run: TaskRun | None = None
+        self,
+        value: Any,
+        task: TaskPlan | None = None,
+        run: TaskRun | None = None,
+        extra: dict[str, Any] | None = None,
     ) -> Any:
         """Return a value with every text in it rendered."""
-        return render_deep(value, self.expression_scope(value, task, run))
+        return render_deep(value, self.expression_scope(value, task, run, extra))
+
+    def outputs_of(self, run: TaskRun) -> dict[str, Any]:
+        """Return the outputs of a task run, wherever they are.
+
+        Raises:
+            LookupNeeded: they are in a file that must be read first.
+        """
+        if run.outputs is None and run.outputs_uri is not None:
+            return self.lookups.outputs(run.outputs_uri)
+        return run.outputs or {}
 
     def holds(self, value: Any, task: TaskPlan | None = None, run: TaskRun | None = None) -> bool:
         """Tell whether a condition holds: its rendered text is not empty, false or zero."""

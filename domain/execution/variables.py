@@ -15,6 +15,8 @@ from domain.execution.plan import FlowPlan, TaskPlan
 from domain.execution.state import Execution, TaskRun
 from domain.expression.references import HERE, Path, References
 
+Fetch = Callable[[str], dict[str, Any]]
+
 BY_REFERENCE: Final = "kestra:outputs"
 """The only key of outputs that are too large for the log; its value is the URI of their JSON file.
 Whoever renders with them reads the file first."""
@@ -43,9 +45,26 @@ def nested_labels(state: Execution) -> dict[str, Any]:
 class Variables:
     """Makes the variables of one execution for its expressions."""
 
-    __slots__ = ("_index", "_plan", "_settings", "_state")
+    __slots__ = ("_fetch", "_index", "_plan", "_settings", "_state")
 
-    def __init__(self, state: Execution, index: Index, plan: FlowPlan, settings: Settings) -> None:
+    def __init__(
+        self,
+        state: Execution,
+        index: Index,
+        plan: FlowPlan,
+        settings: Settings,
+        fetch: Fetch | None = None,
+    ) -> None:
+        """Hold what variables are made of.
+
+        Args:
+            state: the execution.
+            index: the index beside it.
+            plan: its flow.
+            settings: what the server's configuration says.
+            fetch: reads outputs by reference from their URI; None: left to who renders.
+        """
+        self._fetch = fetch
         self._state = state
         self._index = index
         self._plan = plan
@@ -146,11 +165,18 @@ class Variables:
 
     def _outputs(self, references: References, task: TaskPlan | None, run: TaskRun | None) -> Any:
         del task
-        return self._nested("outputs", references, run, _outputs_of)
+        return self._nested("outputs", references, run, self._outputs_of)
 
     def _tasks(self, references: References, task: TaskPlan | None, run: TaskRun | None) -> Any:
         del task
         return self._nested("tasks", references, run, _state_of)
+
+    def _outputs_of(self, run: TaskRun) -> dict[str, Any] | None:
+        if run.outputs is None and run.outputs_uri is not None:
+            if self._fetch is not None:
+                return self._fetch(run.outputs_uri)
+            return {BY_REFERENCE: run.outputs_uri}
+        return run.outputs
 
     def _nested(
         self,
@@ -228,12 +254,6 @@ def taskrun_variable(run: TaskRun) -> dict[str, Any]:
     if run.items is not None:
         made["items"] = run.items
     return made
-
-
-def _outputs_of(run: TaskRun) -> dict[str, Any] | None:
-    if run.outputs is None and run.outputs_uri is not None:
-        return {BY_REFERENCE: run.outputs_uri}
-    return run.outputs
 
 
 def _state_of(run: TaskRun) -> dict[str, Any]:

@@ -7,12 +7,16 @@ from typing import Final
 from domain.execution.flowables.contract import FlowableRule
 from domain.execution.flowables.dag import DagRule
 from domain.execution.flowables.foreach import EachRule
+from domain.execution.flowables.foreach_item import ForEachItemRule, ItemsRule
 from domain.execution.flowables.if_ import IfRule
 from domain.execution.flowables.loop_until import LoopUntilRule
 from domain.execution.flowables.parallel import ParallelRule
 from domain.execution.flowables.pause import PauseRule
 from domain.execution.flowables.sequential import AllowFailureRule, SequentialRule
+from domain.execution.flowables.subflow import SubflowRule
 from domain.execution.flowables.switch import SwitchRule
+from domain.execution.flowables.working_directory import WorkingDirectoryRule
+from domain.execution.plan import ItemsTask
 from domain.flow import tasks as t
 from domain.flow.tasks import Task
 
@@ -30,5 +34,9 @@ RULES: Final[dict[type[Task], FlowableRule]] = {
     t.EachParallel: _EACH,
     t.Pause: PauseRule(),
     t.LoopUntil: LoopUntilRule(),
+    t.Subflow: SubflowRule(),
+    t.ForEachItem: ForEachItemRule(),
+    ItemsTask: ItemsRule(),
+    t.WorkingDirectory: WorkingDirectoryRule(),
 }
 """Rule by the Struct of the task."""
