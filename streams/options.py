@@ -27,3 +27,6 @@ class SchedulerOptions(msgspec.Struct, frozen=True):
     """Name of this scheduler. Default: host name."""
     time_zone: str = "UTC"
     """Zone of schedules that name none."""
+    recover_missed_schedules: str = "ALL"
+    """What becomes of dates missed while no scheduler ran, where the trigger does not say:
+    ALL fire one by one, the LAST does, NONE does."""

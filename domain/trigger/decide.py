@@ -1,141 +1,298 @@
-"""Turns a command into the events of a trigger; an empty tuple means: nothing to do, already so.
-
-The dates of a trigger are given as a function, so that one rule serves crons and lists of dates.
-"""
+"""Turns a command into the events of a scheduled trigger; an empty tuple: nothing to do."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from datetime import datetime, timedelta
-from typing import assert_never
+from datetime import UTC, datetime, timedelta
+from typing import Final
 
-import msgspec
-
-from domain.ids import scheduled_execution_id
 from domain.trigger.commands import (
+    CreateBackfill,
+    DeleteBackfill,
+    DeleteTrigger,
     FireTrigger,
+    PauseBackfill,
+    RecordTriggerEnd,
     RecoverTrigger,
     RegisterTrigger,
+    RestartTrigger,
     SetTriggerDisabled,
-    TriggerCommand,
+    UnlockTrigger,
     UnregisterTrigger,
 )
+from domain.trigger.definition import Definition, Firing, InvalidTrigger, firing_id
 from domain.trigger.events import (
+    BackfillCreated,
+    BackfillEnded,
+    BackfillPaused,
     TriggerDatesSkipped,
+    TriggerDeleted,
     TriggerDisabled,
     TriggerEnabled,
     TriggerEvent,
+    TriggerExecutionEnded,
     TriggerFired,
     TriggerRegistered,
+    TriggerRestarted,
+    TriggerUnlocked,
     TriggerUnregistered,
 )
-from domain.trigger.state import Trigger
+from domain.trigger.state import Backfill, Trigger
 
+Events = tuple[TriggerEvent, ...]
 
-class Dates(msgspec.Struct, frozen=True):
-    """When a trigger's definition fires."""
+ScheduleCommand = (
+    FireTrigger
+    | RegisterTrigger
+    | RecoverTrigger
+    | UnregisterTrigger
+    | RecordTriggerEnd
+    | SetTriggerDisabled
+    | CreateBackfill
+    | PauseBackfill
+    | DeleteBackfill
+    | UnlockTrigger
+    | RestartTrigger
+    | DeleteTrigger
+)
 
-    next_after: Callable[[datetime], datetime | None]
-    """First date strictly later than an instant; None when there is none."""
-    last_before: Callable[[datetime], datetime | None]
-    """Last date strictly earlier than an instant; None when there is none."""
-    recover: str = "ALL"
-    """What to do with dates missed while no scheduler ran: `ALL`, `LAST` or `NONE`."""
-    latest: timedelta | None = None
-    """Dates older than this are skipped; None: however late."""
+NOTHING: Final[Events] = ()
 
 
 def decide(
-    dates: Dates | None, state: Trigger | None, command: TriggerCommand, now: datetime
-) -> tuple[TriggerEvent, ...]:
+    definition: Definition | None,
+    state: Trigger | None,
+    command: ScheduleCommand,
+    now: datetime,
+) -> Events:
     """Return the events that a command causes.
 
     Args:
-        dates: of the definition in force for this command; None when there is none any more.
+        definition: in the revision that the command or the state names; None when there is none.
         state: the trigger so far; None before its first event.
         command: what is wanted.
         now: the command record's timestamp.
     """
+    if isinstance(command, RegisterTrigger):
+        return _register(definition, state, command, now)
+    if state is None:
+        return NOTHING
     match command:
         case FireTrigger():
-            return _fire(dates, state, command, now)
-        case RegisterTrigger():
-            return _register(dates, state, command, now)
+            return NOTHING if definition is None else _fire(definition, state, command, now)
+        case RecordTriggerEnd():
+            return _ended(definition, state, command)
         case RecoverTrigger():
-            return _recover(dates, state, now)
+            return NOTHING if definition is None else _recover(definition, state, now)
         case UnregisterTrigger():
-            if state is None or not state.registered or command.flow_revision < state.flow_revision:
-                return ()
+            if not state.registered or command.flow_revision < state.flow_revision:
+                return NOTHING
             return (TriggerUnregistered(flow_revision=command.flow_revision),)
         case SetTriggerDisabled():
-            return _set_disabled(dates, state, command, now)
-        case _:
-            assert_never(command)
+            return _set_disabled(definition, state, command, now)
+        case CreateBackfill():
+            return NOTHING if definition is None else _backfill(definition, state, command, now)
+        case PauseBackfill():
+            if state.backfill is None or state.backfill.paused == command.paused:
+                return NOTHING
+            return (BackfillPaused(paused=command.paused),)
+        case DeleteBackfill():
+            if state.backfill is None:
+                return NOTHING
+            return (BackfillEnded(next_date=_resumed(definition, state, state.backfill, now)),)
+        case UnlockTrigger():
+            return (TriggerUnlocked(),) if state.running else NOTHING
+        case RestartTrigger():
+            return _restart(definition, state, now)
+        case DeleteTrigger():
+            return (TriggerDeleted(),) if state.registered else NOTHING
 
 
-def _fire(
-    dates: Dates | None, state: Trigger | None, command: FireTrigger, now: datetime
-) -> tuple[TriggerEvent, ...]:
-    if dates is None or state is None or state.next_date != command.date or now < command.date:
-        return ()
-    following = dates.next_after(command.date)
-    if dates.latest is not None and now - command.date > dates.latest:
-        while following is not None and now - following > dates.latest:
-            following = dates.next_after(following)
+def _fire(definition: Definition, state: Trigger, command: FireTrigger, now: datetime) -> Events:
+    date = command.date.astimezone(UTC)
+    if state.due_date != date or now < date:
+        return NOTHING
+    backfill = state.backfill
+    backfilled = backfill is not None and date <= backfill.end
+    if not backfilled and _is_late(definition, date, now):
+        following = definition.first_from(now - (definition.latest or timedelta()))
         reason = "later than lateMaximumDelay allows"
-        return (TriggerDatesSkipped(since=command.date, next_date=following, reason=reason),)
-    key = state.key
-    execution_id = scheduled_execution_id(
-        key.tenant, key.namespace, key.flow_id, key.trigger_id, command.date.isoformat()
+        return (TriggerDatesSkipped(since=date, next_date=following, reason=reason),)
+    error = definition.broken
+    following = None
+    if error is None:
+        following = definition.next(date)
+        try:
+            if definition.holds is not None and not definition.holds(date):
+                return _not_selected(state, date, following)
+        except InvalidTrigger as found:
+            error = str(found)
+    execution_id = firing_id(state.key, date, backfill if backfilled else None)
+    creation = definition.create(
+        Firing(date, execution_id, backfill if backfilled else None, error)
     )
-    return (
-        TriggerFired(
-            date=command.date,
-            execution_id=execution_id,
-            flow_revision=state.flow_revision,
-            next_date=following,
-        ),
+    fired = TriggerFired(
+        date=date,
+        creation=creation,
+        next_date=following,
+        tracked=definition.exclusive or bool(definition.stop_after),
+        backfilled=backfilled,
     )
+    if backfill is None:
+        return (fired,)
+    if not backfilled:
+        # its span holds no date, or none any more
+        return (fired, BackfillEnded(next_date=following))
+    if following is None or following > backfill.end:
+        return (fired, BackfillEnded(next_date=_resumed(definition, state, backfill, now)))
+    return (fired,)
+
+
+def _is_late(definition: Definition, date: datetime, now: datetime) -> bool:
+    return definition.latest is not None and now - date > definition.latest
+
+
+def _not_selected(state: Trigger, date: datetime, following: datetime | None) -> Events:
+    """A date at which a bounded search for a selected one had stopped."""
+    skipped = TriggerDatesSkipped(
+        since=date, next_date=following, reason="the conditions do not select it"
+    )
+    backfill = state.backfill
+    if backfill is None or (following is not None and following <= backfill.end):
+        return (skipped,)
+    return (skipped, BackfillEnded(next_date=backfill.resume_date or following))
 
 
 def _register(
-    dates: Dates | None, state: Trigger | None, command: RegisterTrigger, now: datetime
-) -> tuple[TriggerEvent, ...]:
-    if state is not None and command.flow_revision <= state.flow_revision and state.registered:
-        return ()
-    unchanged = state is not None and state.registered and state.fingerprint == command.fingerprint
-    if state is not None and (unchanged or state.disabled):
-        # an edit elsewhere in the flow keeps the date; a switched-off trigger has none
+    definition: Definition | None, state: Trigger | None, command: RegisterTrigger, now: datetime
+) -> Events:
+    known = state is not None and state.registered
+    if definition is None or (
+        state is not None and known and command.flow_revision <= state.flow_revision
+    ):
+        return NOTHING
+    events: list[TriggerEvent] = []
+    if state is not None and known and state.fingerprint == command.fingerprint:
+        # an edit elsewhere in the flow keeps the date
         following = state.next_date
+    elif state is not None and state.disabled:
+        following = None
     else:
-        following = dates.next_after(now) if dates is not None else None
-    return (
-        TriggerRegistered(
-            flow_revision=command.flow_revision,
-            fingerprint=command.fingerprint,
-            next_date=following,
-        ),
+        following = _first(definition, now)
+        if state is not None and state.backfill is not None:
+            # what it has still to do was a matter of the old dates
+            events.append(BackfillEnded(next_date=following))
+    registered = TriggerRegistered(
+        flow_revision=command.flow_revision,
+        fingerprint=command.fingerprint,
+        next_date=following,
+        kind=definition.kind,
+        inactive=definition.inactive,
+        exclusive=definition.exclusive,
     )
+    return (*events, registered)
 
 
-def _recover(dates: Dates | None, state: Trigger | None, now: datetime) -> tuple[TriggerEvent, ...]:
-    if dates is None or state is None or state.next_date is None or state.next_date >= now:
-        return ()
-    if dates.recover == "ALL":
-        return ()
-    following = dates.last_before(now) if dates.recover == "LAST" else dates.next_after(now)
-    if following == state.next_date:
-        return ()
-    reason = f"missed while no scheduler ran (recoverMissedSchedules: {dates.recover})"
-    return (TriggerDatesSkipped(since=state.next_date, next_date=following, reason=reason),)
+def _first(definition: Definition, now: datetime) -> datetime | None:
+    """The next date from now; of a definition without meaning now, to tell of it."""
+    return now.astimezone(UTC) if definition.broken is not None else definition.next(now)
+
+
+def _recover(definition: Definition, state: Trigger, now: datetime) -> Events:
+    date = state.next_date
+    if state.disabled or definition.inactive or date is None or date >= now:
+        return NOTHING
+    if definition.broken is not None or (state.backfill is not None and date <= state.backfill.end):
+        return NOTHING
+    following = _recovered(definition, date, now)
+    if following == date:
+        return NOTHING
+    reason = f"missed while no scheduler ran (recoverMissedSchedules: {definition.recover})"
+    return (TriggerDatesSkipped(since=date, next_date=following, reason=reason),)
+
+
+def _recovered(definition: Definition, date: datetime, now: datetime) -> datetime | None:
+    """Which date follows, as the trigger wants it, when all from `date` on were missed."""
+    if definition.recover == "ALL":
+        return date
+    if definition.recover == "NONE":
+        return definition.next(now)
+    last = definition.previous(now)
+    return definition.next(now) if last is None or last < date else last
 
 
 def _set_disabled(
-    dates: Dates | None, state: Trigger | None, command: SetTriggerDisabled, now: datetime
-) -> tuple[TriggerEvent, ...]:
-    if state is None or state.disabled == command.disabled:
-        return ()
+    definition: Definition | None, state: Trigger, command: SetTriggerDisabled, now: datetime
+) -> Events:
+    if state.disabled == command.disabled:
+        return NOTHING
     if command.disabled:
         return (TriggerDisabled(),)
-    following = dates.next_after(now) if dates is not None and state.registered else None
-    return (TriggerEnabled(next_date=following),)
+    if definition is None or not state.registered:
+        return (TriggerEnabled(next_date=None),)
+    missed, backfill = state.missed_since, state.backfill
+    pending = state.next_date or missed
+    if backfill is not None and pending is not None and pending <= backfill.end:
+        return (TriggerEnabled(next_date=pending),)
+    if command.recover and missed is not None and missed < now and definition.broken is None:
+        return (TriggerEnabled(next_date=_recovered(definition, missed, now)),)
+    return (TriggerEnabled(next_date=_first(definition, now)),)
+
+
+def _ended(definition: Definition | None, state: Trigger, command: RecordTriggerEnd) -> Events:
+    if command.execution_id not in state.running:
+        return NOTHING
+    ended = TriggerExecutionEnded(execution_id=command.execution_id, state=command.state)
+    stops = definition is not None and command.state.value in definition.stop_after
+    if stops and not state.disabled:
+        reason = f"stopAfter: an execution ended {command.state.value}"
+        return (ended, TriggerDisabled(reason=reason))
+    return (ended,)
+
+
+def _backfill(
+    definition: Definition, state: Trigger, command: CreateBackfill, now: datetime
+) -> Events:
+    if not state.registered or not definition.backfills or definition.broken is not None:
+        return NOTHING
+    current = state.backfill
+    if current is not None and current.id == command.command_id:
+        return NOTHING
+    start = command.start.astimezone(UTC)
+    end = (command.end or now).astimezone(UTC)
+    resume = state.next_date if current is None else current.resume_date
+    backfill = Backfill(
+        id=command.command_id,
+        start=start,
+        end=end,
+        paused=command.paused,
+        inputs=command.inputs,
+        labels=command.labels,
+        resume_date=resume,
+    )
+    first = definition.first_from(start)
+    if first is None or first > end:
+        return (BackfillCreated(backfill=backfill, next_date=resume),)
+    return (BackfillCreated(backfill=backfill, next_date=first),)
+
+
+def _resumed(
+    definition: Definition | None, state: Trigger, backfill: Backfill, now: datetime
+) -> datetime | None:
+    if state.disabled:
+        return None
+    if backfill.resume_date is not None or definition is None:
+        return backfill.resume_date
+    return definition.next(now)
+
+
+def _restart(definition: Definition | None, state: Trigger, now: datetime) -> Events:
+    if not state.registered:
+        return NOTHING
+    backfill = state.backfill
+    following = state.next_date
+    in_backfill = backfill is not None and following is not None and following <= backfill.end
+    if not in_backfill and not state.disabled and definition is not None:
+        following = _first(definition, now)
+    if not state.running and following == state.next_date:
+        return NOTHING
+    return (TriggerRestarted(next_date=following),)

@@ -2,45 +2,91 @@
 
 from __future__ import annotations
 
-from typing import assert_never
+from datetime import datetime
+from typing import Final, assert_never
 
+import msgspec
+
+from domain.record.codec import Codec
 from domain.record.envelope import instant_of
 from domain.trigger.events import (
+    BackfillCreated,
+    BackfillEnded,
+    BackfillPaused,
+    DeadlineKept,
+    DeadlineMissed,
+    FlowTriggered,
     TriggerDatesSkipped,
+    TriggerDeleted,
     TriggerDisabled,
     TriggerEnabled,
     TriggerEvent,
     TriggerEventRecord,
+    TriggerExecutionEnded,
     TriggerFired,
     TriggerRegistered,
+    TriggerRestarted,
+    TriggerUnlocked,
     TriggerUnregistered,
+    UpstreamMet,
 )
-from domain.trigger.state import Trigger
+from domain.trigger.state import Trigger, Window
+
+RECORDS: Final[Codec[TriggerEventRecord]] = Codec(TriggerEventRecord)
+"""Reads values of `trigger.events`."""
 
 
-def evolve(state: Trigger, event: TriggerEvent) -> None:
-    """Change the state by one event, in place."""
+def evolve(state: Trigger, event: TriggerEvent, at: datetime) -> None:
+    """Change the state by one event of a step at this time, in place."""
     match event:
         case TriggerFired():
-            state.last_date = event.date
-            state.last_execution_id = event.execution_id
-            state.next_date = event.next_date
+            _fired(state, event)
+        case TriggerExecutionEnded():
+            state.running = [known for known in state.running if known != event.execution_id]
         case TriggerRegistered():
-            state.flow_revision = event.flow_revision
-            state.fingerprint = event.fingerprint
-            state.next_date = event.next_date
-            state.registered = True
+            _registered(state, event, at)
         case TriggerDatesSkipped():
             state.next_date = event.next_date
         case TriggerUnregistered():
+            _deleted(state)
             state.flow_revision = event.flow_revision
-            state.registered = False
-            state.next_date = None
         case TriggerDisabled():
             state.disabled = True
+            state.missed_since = state.next_date
             state.next_date = None
         case TriggerEnabled():
             state.disabled = False
+            state.missed_since = None
+            state.next_date = event.next_date
+        case TriggerUnlocked():
+            state.running = []
+        case TriggerRestarted():
+            state.running = []
+            state.next_date = event.next_date
+        case TriggerDeleted():
+            _deleted(state)
+        case BackfillCreated():
+            state.backfill = event.backfill
+            state.next_date = event.next_date
+        case BackfillPaused():
+            if state.backfill is not None:
+                state.backfill = msgspec.structs.replace(state.backfill, paused=event.paused)
+        case BackfillEnded():
+            state.backfill = None
+            state.next_date = event.next_date
+        case UpstreamMet():
+            _upstream_met(state, event)
+        case FlowTriggered():
+            state.last_date = at
+            state.last_execution_id = event.creation.execution_id
+            if state.window is not None:
+                state.window.fired = True
+                if event.reset:
+                    state.window.met = {}
+        case DeadlineMissed():
+            state.last_execution_id = event.creation.execution_id
+            state.next_date = event.next_date
+        case DeadlineKept():
             state.next_date = event.next_date
         case _:
             assert_never(event)
@@ -48,11 +94,62 @@ def evolve(state: Trigger, event: TriggerEvent) -> None:
 
 
 def fold(state: Trigger | None, record: TriggerEventRecord) -> Trigger | None:
-    """Apply a record if it continues the stream; None when it does not: a loser or a duplicate."""
-    current = state if state is not None else Trigger(key=record.key)
-    if record.sequence != current.sequence + 1:
+    """Apply a record if it continues the stream, in place.
+
+    Args:
+        state: the trigger so far; None: nothing of it was read. Triggers may be older than the
+            archive, so a stream is taken up at the first record that is kept.
+        record: of this trigger.
+
+    Returns:
+        The state; None when the record does not continue it: a loser or a duplicate.
+    """
+    if state is None:
+        state = Trigger(key=record.key, sequence=record.sequence - 1)
+    if record.sequence != state.sequence + 1:
         return None
+    at = instant_of(record.timestamp_ms)
     for event in record.events:
-        evolve(current, event)
-    current.updated = instant_of(record.timestamp_ms)
-    return current
+        evolve(state, event, at)
+    state.updated = at
+    return state
+
+
+def _fired(state: Trigger, event: TriggerFired) -> None:
+    state.last_date = event.date
+    state.last_execution_id = event.creation.execution_id
+    state.next_date = event.next_date
+    if event.tracked:
+        state.running = [*state.running, event.creation.execution_id]
+    if event.backfilled and state.backfill is not None:
+        state.backfill = msgspec.structs.replace(state.backfill, last=event.date)
+
+
+def _registered(state: Trigger, event: TriggerRegistered, at: datetime) -> None:
+    state.flow_revision = event.flow_revision
+    state.fingerprint = event.fingerprint
+    state.next_date = event.next_date
+    state.kind = event.kind
+    state.inactive = event.inactive
+    state.exclusive = event.exclusive
+    state.registered = True
+    if state.created is None:
+        state.created = at
+
+
+def _deleted(state: Trigger) -> None:
+    fresh = Trigger(key=state.key, sequence=state.sequence, flow_revision=state.flow_revision)
+    for field in state.__struct_fields__:
+        setattr(state, field, getattr(fresh, field))
+
+
+def _upstream_met(state: Trigger, event: UpstreamMet) -> None:
+    window = state.window
+    if window is None or (window.start, window.end) != (event.start, event.end):
+        window = state.window = Window(start=event.start, end=event.end)
+    for key in event.expired:
+        window.met.pop(key, None)
+    for key in event.met:
+        # the latest execution counts, and stands last
+        window.met.pop(key, None)
+        window.met[key] = event.upstream

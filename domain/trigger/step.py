@@ -1,0 +1,61 @@
+"""One step of a trigger: a command becomes events, and the events name the executions to start."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from domain.execution.commands import CreateExecution
+from domain.flow.model import Flow
+from domain.flow.triggers import Schedule, ScheduleOnDates
+from domain.trigger.commands import RecordUpstream, RegisterTrigger, TriggerCommand
+from domain.trigger.creation import Surroundings
+from domain.trigger.decide import NOTHING, Events, decide
+from domain.trigger.definition import Definition
+from domain.trigger.events import DeadlineMissed, FlowTriggered, TriggerEvent, TriggerFired
+from domain.trigger.schedules import schedule_definition
+from domain.trigger.state import Trigger
+
+
+def revision_for(state: Trigger | None, command: TriggerCommand) -> int | None:
+    """Return the revision of the flow whose definition a command is about; None: there is none."""
+    if isinstance(command, RegisterTrigger | RecordUpstream):
+        return command.flow_revision
+    return state.flow_revision if state is not None and state.registered else None
+
+
+def step(
+    flow: Flow | None, state: Trigger | None, command: TriggerCommand, surroundings: Surroundings
+) -> Events:
+    """Return the events that a command causes; none: nothing to do.
+
+    Args:
+        flow: in the revision that `revision_for` names; None when it cannot be read.
+        state: the trigger so far; not changed.
+        command: what is wanted.
+        surroundings: time, answers and settings.
+
+    Raises:
+        LookupNeeded: an expression asks what the surroundings do not know.
+    """
+    if isinstance(command, RecordUpstream):
+        return NOTHING
+    definition = _definition(flow, command, surroundings)
+    return decide(definition, state, command, surroundings.context.now)
+
+
+def _definition(
+    flow: Flow | None, command: TriggerCommand, surroundings: Surroundings
+) -> Definition | None:
+    trigger = None if flow is None else flow.find_trigger(command.key.trigger_id)
+    if flow is not None and isinstance(trigger, Schedule | ScheduleOnDates):
+        return schedule_definition(flow, trigger, surroundings)
+    return None
+
+
+def react(events: Iterable[TriggerEvent]) -> tuple[CreateExecution, ...]:
+    """Return the executions that events start: the same ones however often they are asked for."""
+    return tuple(
+        event.creation
+        for event in events
+        if isinstance(event, TriggerFired | FlowTriggered | DeadlineMissed)
+    )

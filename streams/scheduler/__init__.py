@@ -1,0 +1,1 @@
+"""The scheduler: what fires triggers by the clock. Start at `scheduler.py`."""

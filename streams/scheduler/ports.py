@@ -1,0 +1,62 @@
+"""What the scheduler and the flow triggers ask of the outside."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+from domain.execution.context import Answer, Question
+from domain.execution.state import Timer
+from domain.flow.model import Flow
+from domain.record.values import FlowRevision
+
+
+class FlowSource(Protocol):
+    """The flows in force."""
+
+    def get(
+        self, tenant: str, namespace: str, flow_id: str, revision: int | None = None
+    ) -> Flow | None:
+        """Return a flow, the latest revision by default; None: missing, deleted or unreadable."""
+        ...
+
+    def require(
+        self, tenant: str, namespace: str, flow_id: str, revision: int | None = None
+    ) -> Flow | None:
+        """As `get`, but looks at the end of the log before it says None."""
+        ...
+
+    def listen(self, listener: Callable[[FlowRevision], None]) -> None:
+        """Tell a listener the latest revision of each flow, then every one from now on.
+
+        The listener is called in log order on the source's thread, and must not wait for it.
+        """
+        ...
+
+    def catch_up(self) -> None:
+        """Wait until every revision that is durable now has been told."""
+        ...
+
+
+class Answers(Protocol):
+    """Answers what expressions ask of the outside world. May block."""
+
+    def answer(self, question: Question) -> Answer:
+        """Return the answer; failures are answers too."""
+        ...
+
+
+class Timers(Protocol):
+    """Wakes at due moments; `streams.timers.TimerClock` is one."""
+
+    def schedule(self, partition: int, execution_id: str, timer: Timer) -> None:
+        """Tell when a timer is due; the same one again moves it."""
+        ...
+
+    def cancel(self, execution_id: str, timer_id: str) -> None:
+        """Forget a timer; unknown ones are ignored."""
+        ...
+
+    def forget(self, partition: int) -> None:
+        """Forget the timers of a partition."""
+        ...

@@ -1,0 +1,137 @@
+"""Puts the scheduler together: one handler of `trigger.commands`, and the clock that fires."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from domain.execution.context import DEFAULT_SETTINGS, Settings
+from domain.flow.input_values import Encrypt
+from domain.ports.clock import Clock
+from domain.ports.log import Log
+from domain.ports.metrics import Metrics
+from domain.record.envelope import Record
+from streams.options import SchedulerOptions
+from streams.scheduler.declared import DeclaredTriggers
+from streams.scheduler.ports import Answers, FlowSource
+from streams.scheduler.stepper import TriggerStepper
+from streams.steps import StepHandler
+from streams.timers import TimerClock
+
+GROUP = "scheduler"
+"""Name of the schedulers' consumer group."""
+
+
+class EagerHandler:
+    """CommandHandler that folds a partition when it is assigned: dates come without commands."""
+
+    def __init__(self, handler: StepHandler, fatal: Callable[[BaseException], None]) -> None:
+        self.topic = handler.topic
+        self._handler = handler
+        self._fatal = fatal
+
+    def assigned(self, partitions: Sequence[int]) -> None:
+        """Take partitions over and set their clocks."""
+        self._handler.assigned(partitions)
+        try:
+            self._handler.catch_up(partitions)
+        except Exception as error:  # noqa: BLE001 - no clock is worse than no scheduler
+            self._fatal(error)
+
+    def revoked(self, partitions: Sequence[int]) -> None:
+        """Drop these partitions."""
+        self._handler.revoked(partitions)
+
+    def process(self, record: Record, done: Callable[[], None]) -> None:
+        """Step one command."""
+        self._handler.process(record, done)
+
+
+class Scheduler:
+    """A scheduler's parts. Started before, and closed after, whatever drives the handler."""
+
+    def __init__(
+        self,
+        handler: EagerHandler,
+        stepper: TriggerStepper,
+        declared: DeclaredTriggers,
+        timers: TimerClock,
+    ) -> None:
+        self.handler = handler
+        """To be driven by the engine: a `CommandLoop`, or a Faust app."""
+        self.stepper = stepper
+        self._declared = declared
+        self._timers = timers
+
+    def start(self) -> None:
+        """Follow the flows, which must be caught up, and let the clock run."""
+        self._declared.start()
+        self._timers.start()
+
+    def close(self) -> None:
+        """Stop the clock."""
+        self._timers.close()
+
+
+def build_scheduler(
+    log: Log,
+    flows: FlowSource,
+    answers: Answers,
+    clock: Clock,
+    options: SchedulerOptions,
+    metrics: Metrics,
+    *,
+    writer: str,
+    committed: Callable[[int], int | None],
+    fatal: Callable[[BaseException], None],
+    soon: Callable[[Callable[[], None]], None] | None = None,
+    settings: Settings = DEFAULT_SETTINGS,
+    encrypt: Encrypt | None = None,
+) -> Scheduler:
+    """Return a scheduler; nothing runs yet.
+
+    Args:
+        log: where to read and write.
+        flows: the flows in force; to be started before the scheduler.
+        answers: answers the functions of triggers' expressions.
+        clock: the time that dates are compared with.
+        options: zone and recovery of triggers that name none.
+        metrics: where to count.
+        writer: name of this process in event records; another process must never have it.
+        committed: the committed offset of a partition of `trigger.commands`.
+        fatal: told once of what forbids to go on.
+        soon: runs something on the handler's thread; None where the log has one process only.
+        settings: what the configuration says to every expression.
+        encrypt: seals SECRET inputs.
+    """
+    declared = DeclaredTriggers(flows, log.writer)
+
+    def due(partition: int, text: str, timer_id: str) -> None:
+        try:
+            stepper.due(partition, text, timer_id)
+        except Exception as error:  # noqa: BLE001 - the clock's thread must not die unseen
+            fatal(error)
+
+    timers = TimerClock(clock, due)
+    stepper = TriggerStepper(
+        log.writer,
+        flows,
+        declared,
+        answers,
+        timers,
+        clock,
+        options,
+        metrics,
+        settings=settings,
+        encrypt=encrypt,
+    )
+    handler = StepHandler(
+        log,
+        stepper,
+        writer=writer,
+        component=GROUP,
+        committed=committed,
+        fatal=fatal,
+        metrics=metrics,
+        soon=soon,
+    )
+    return Scheduler(EagerHandler(handler, fatal), stepper, declared, timers)

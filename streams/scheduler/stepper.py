@@ -1,0 +1,245 @@
+"""The scheduler's aggregate: triggers, stepped by `domain.trigger`, kept in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+
+from domain.errors import BrokenInvariant, UnreadableRecord
+from domain.execution.commands import CreateExecution
+from domain.execution.context import DEFAULT_SETTINGS, Answer, Context, Settings
+from domain.execution.lookups import LookupNeeded
+from domain.execution.state import Timer
+from domain.flow.input_values import Encrypt
+from domain.flow.model import Flow
+from domain.ids import derived
+from domain.ports.clock import Clock
+from domain.ports.log import LogWriter
+from domain.ports.metrics import Metrics
+from domain.record.codec import Codec, encode
+from domain.record.envelope import Outgoing, Record, milliseconds_of
+from domain.record.topics import EXECUTION_COMMANDS, TRIGGER_COMMANDS, TRIGGER_EVENTS
+from domain.trigger.commands import FireTrigger, RecoverTrigger, TriggerCommand
+from domain.trigger.creation import Surroundings
+from domain.trigger.decide import Events
+from domain.trigger.events import TriggerDeleted, TriggerEventRecord, TriggerRegistered
+from domain.trigger.evolve import RECORDS, evolve, fold
+from domain.trigger.state import Trigger, TriggerKey
+from domain.trigger.step import react, revision_for, step
+from streams.options import SchedulerOptions
+from streams.scheduler.declared import ISSUER, DeclaredTriggers, outgoing
+from streams.scheduler.ports import Answers, FlowSource, Timers
+from streams.steps import Stepped
+
+COMMANDS: Codec[TriggerCommand] = Codec(TriggerCommand)
+"""Reads values of `trigger.commands`."""
+_MOST_ROUNDS = 1_000
+"""Questions and answers within one step."""
+
+
+class TriggerStepper:
+    """Stepper of triggers."""
+
+    topic = TRIGGER_COMMANDS
+    event_topic = TRIGGER_EVENTS
+
+    def __init__(
+        self,
+        writer: LogWriter,
+        flows: FlowSource,
+        declared: DeclaredTriggers,
+        answers: Answers,
+        timers: Timers,
+        clock: Clock,
+        options: SchedulerOptions,
+        metrics: Metrics,
+        *,
+        settings: Settings = DEFAULT_SETTINGS,
+        encrypt: Encrypt | None = None,
+    ) -> None:
+        self._writer = writer
+        self._flows = flows
+        self._declared = declared
+        self._answers = answers
+        self._timers = timers
+        self._clock = clock
+        self._options = options
+        self._metrics = metrics
+        self._settings = settings
+        self._encrypt = encrypt
+        self._partitions: dict[int, dict[str, Trigger]] = {}
+        self._armed: dict[str, str] = {}
+        """Timer by record key: its id is the date."""
+
+    def load(self, partition: int) -> int | None:
+        """Begin with nothing; the first event is the next to fold."""
+        self._partitions[partition] = {}
+        return None
+
+    def fold(self, record: Record) -> None:
+        """Fold one event record, or ignore it by the shared rule."""
+        decoded = RECORDS.decode(record)
+        states = self._partitions[record.partition]
+        state = fold(states.get(decoded.key.text), decoded)
+        if state is not None:
+            states[decoded.key.text] = state
+
+    def ready(self, partition: int) -> None:
+        """Everything is folded: make up for what was missed, and set the clock."""
+        states = self._partitions[partition]
+        self._declared.own(partition)
+        keys = {declaration.key.text: declaration.key
+                for declaration in self._declared.in_partition(partition)}  # fmt: skip
+        keys.update((text, state.key) for text, state in states.items() if state.registered)
+        for text, key in keys.items():
+            command = self._declared.missing(key, states.get(text))
+            if command is not None:
+                self._writer.send(outgoing(command))
+        self._timers.forget(partition)
+        now = self._clock.now()
+        for text, state in states.items():
+            self._armed.pop(text, None)
+            if state.next_date is not None and state.next_date < now:
+                # stands before whatever the timer sends
+                self._writer.send(outgoing(_recover(state, now)))
+            self._arm(partition, state)
+
+    def step(self, command: Record) -> Stepped:
+        """Step one command and fold its events."""
+        decoded = COMMANDS.decode(command)
+        text = decoded.key.text
+        if text != command.key:
+            raise UnreadableRecord(f"the command's key {command.key!r} is not its trigger {text!r}")
+        states = self._partitions[command.partition]
+        state = states.get(text)
+        events = self._decide(command, decoded, state)
+        if isinstance(decoded, FireTrigger):
+            self._armed.pop(text, None)  # that timer is gone, whatever it has led to
+        if not events:
+            if state is not None:
+                self._arm(command.partition, state)
+            return Stepped()
+        if state is None:
+            state = Trigger(key=decoded.key)
+        tag = decoded.__struct_config__.tag
+        record = TriggerEventRecord(
+            key=decoded.key,
+            sequence=state.sequence + 1,
+            command_id=decoded.command_id,
+            command_offset=command.offset,
+            timestamp_ms=command.timestamp_ms,
+            events=list(events),
+            command=tag if isinstance(tag, str) else "",
+            issuer=decoded.issuer,
+        )
+        event = Outgoing(TRIGGER_EVENTS, text, encode(record))
+        for happened in events:
+            evolve(state, happened, command.timestamp)
+        state.updated = command.timestamp
+        states[text] = state
+        self._arm(command.partition, state)
+        creations = react(events)
+        if creations:
+            self._metrics.count("scheduler_firings", len(creations))
+        effects = [*_started(creations), *self._followers(events, state)]
+        return Stepped(event, effects)
+
+    def effects_of(self, recorded: Record) -> Sequence[Outgoing]:
+        """Derive the effects of a recorded step again."""
+        return _started(react(RECORDS.decode(recorded).events))
+
+    def forget(self, partition: int) -> None:
+        """Drop everything of a partition."""
+        self._declared.disown(partition)
+        self._timers.forget(partition)
+        for text in self._partitions.pop(partition, {}):
+            self._armed.pop(text, None)
+
+    def state(self, key: TriggerKey) -> Trigger | None:
+        """Return a trigger of an owned partition, not a copy; for tests and diagnosis."""
+        for states in self._partitions.values():
+            if key.text in states:
+                return states[key.text]
+        return None
+
+    def due(self, partition: int, text: str, timer_id: str) -> None:
+        """Send the command that fires a trigger; called by the timers, on their thread."""
+        del partition
+        date = datetime.fromisoformat(timer_id)
+        tenant, namespace, flow_id, trigger_id = text.split("/", 3)
+        now = self._clock.now()
+        self._metrics.observe("scheduler_delay_seconds", max(0.0, (now - date).total_seconds()))
+        command = FireTrigger(
+            key=TriggerKey(tenant, namespace, flow_id, trigger_id),
+            command_id=derived("fire", text, timer_id),
+            issuer=ISSUER,
+            date=date,
+        )
+        # never before the date, however the log's clock stands to ours
+        self._writer.send(outgoing(command, milliseconds_of(max(now, date))))
+
+    def _decide(self, record: Record, command: TriggerCommand, state: Trigger | None) -> Events:
+        flow = self._flow(command, state)
+        answers: dict[str, Answer] = {}
+        for _ in range(_MOST_ROUNDS):
+            surroundings = Surroundings(
+                context=Context(
+                    now=record.timestamp,
+                    command_offset=record.offset,
+                    answers=answers,
+                    settings=self._settings,
+                ),
+                zone=self._options.time_zone,
+                recover=self._options.recover_missed_schedules,
+                encrypt=self._encrypt,
+            )
+            try:
+                return step(flow, state, command, surroundings)
+            except LookupNeeded as needed:
+                question = needed.question
+                answers[question.key] = self._answers.answer(question)
+        raise BrokenInvariant(f"a step of a trigger asked {_MOST_ROUNDS} questions")
+
+    def _flow(self, command: TriggerCommand, state: Trigger | None) -> Flow | None:
+        revision = revision_for(state, command)
+        if revision is None:
+            return None
+        key = command.key
+        return self._flows.require(key.tenant, key.namespace, key.flow_id, revision)
+
+    def _followers(self, events: Events, state: Trigger) -> Iterable[Outgoing]:
+        """Commands for what the flow says by now, where a step is behind it."""
+        if any(isinstance(event, TriggerRegistered | TriggerDeleted) for event in events):
+            command = self._declared.missing(state.key, state)
+            if command is not None:
+                yield outgoing(command)
+
+    def _arm(self, partition: int, state: Trigger) -> None:
+        text = state.key.text
+        date = state.due_date
+        wanted = None if date is None else date.isoformat()
+        current = self._armed.get(text)
+        if wanted == current:
+            return
+        if current is not None:
+            self._timers.cancel(text, current)
+            del self._armed[text]
+        if date is not None and wanted is not None:
+            self._armed[text] = wanted
+            self._timers.schedule(partition, text, Timer(wanted, date, "trigger"))
+
+
+def _recover(state: Trigger, now: datetime) -> RecoverTrigger:
+    text = state.key.text
+    return RecoverTrigger(
+        key=state.key,
+        command_id=derived("recover", text, state.sequence, now.isoformat()),
+        issuer=ISSUER,
+    )
+
+
+def _started(creations: Iterable[CreateExecution]) -> list[Outgoing]:
+    return [
+        Outgoing(EXECUTION_COMMANDS, creation.execution_id, encode(creation))
+        for creation in creations
+    ]
