@@ -167,7 +167,8 @@ class Indexer:
 
     def _loop(self) -> None:
         linger = self._options.linger.total_seconds()
-        written = committed = saved = monotonic()
+        committed = saved = monotonic()
+        written = committed - linger
         while not self._stopping.is_set():
             now = monotonic()
             due = committed + self._options.commit_interval.total_seconds()
@@ -179,8 +180,7 @@ class Indexer:
             # at rest the first record goes on at once, under load the others join it
             if self._buffer and (early := written + linger - monotonic()) > 0:
                 self._stopping.wait(early)
-            if self._buffer:
-                self._write_buffered()
+            if self._buffer and self._write_buffered():
                 written = monotonic()
             if monotonic() >= due and self._next != self._committed:
                 committed = monotonic()
@@ -190,7 +190,8 @@ class Indexer:
         self._write_buffered()
         self._checkpoint(save=True)
 
-    def _write_buffered(self) -> None:
+    def _write_buffered(self) -> int:
+        """Project and write all that waits; returns how many records that was."""
         begun = monotonic()
         with self._moved:
             taken = list(self._buffer)
@@ -234,6 +235,7 @@ class Indexer:
             self._consumer.resume(topic, partition)
         if count:
             self._metrics.observe("indexer_batch_seconds", monotonic() - begun)
+        return count
 
     def _take(self, record: Record, pending: list[Pending]) -> None:
         self._metrics.count("indexer_records", 1, record.topic)
