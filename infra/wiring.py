@@ -173,8 +173,12 @@ class _Shop:
         """Return what tells the committed offset of a partition."""
         from streams.loop import Asking
 
-        consumer = self.log.consumer(group, [topic], Asking())
+        consumer = self.log.consumer(self._group(group, topic), [topic], Asking())
         return lambda partition: consumer.committed(topic, partition)[0]
+
+    def _group(self, group: str, topic: str) -> str:
+        """Name of a handler's group: a Faust app has one for all its topics, our loops one each."""
+        return f"{group}.{topic}" if self.config.engine == "embedded" else group
 
     def drive(self, group: str, member: str, handlers: list[CommandHandler]) -> None:
         """Have handlers driven by the engine: loops of our own, or a Faust app."""
@@ -184,7 +188,7 @@ class _Shop:
             for handler in handlers:
                 loop = CommandLoop(
                     self.log,
-                    group,
+                    self._group(group, handler.topic),
                     handler,
                     member=member,
                     commit_interval_seconds=interval,
