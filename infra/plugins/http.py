@@ -85,7 +85,7 @@ def request(context: RunContext, properties: RequestProperties) -> dict[str, Any
 
 def download(context: RunContext, properties: RequestProperties) -> dict[str, Any]:
     """Send a request and keep the answer as a file."""
-    path = context.folder.path("download")
+    path = context.folder.scratch()
     with _answer(context, properties) as response:
         length = 0
         with path.open("wb") as file:

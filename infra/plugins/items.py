@@ -48,7 +48,7 @@ def filter_items(context: RunContext, properties: FilterProperties) -> FilterOut
     """Keep or drop items by an expression."""
     condition = compile_template(properties.filter_condition)
     wanted = properties.filter_type == "INCLUDE"
-    path = context.folder.path("items.out")
+    path = context.folder.scratch()
     processed = dropped = 0
     with path.open("wb") as target:
         for line, item in _items(context, properties.from_):
@@ -94,7 +94,7 @@ def deduplicate(context: RunContext, properties: DeduplicateProperties) -> Dedup
         last[hashlib.blake2b(key.encode(errors="replace"), digest_size=16).digest()] = processed
         processed += 1
     kept = set(last.values())
-    path = context.folder.path("items.out")
+    path = context.folder.scratch()
     with path.open("wb") as target:
         for number, (line, _) in enumerate(_items(context, properties.from_)):
             if number in kept:

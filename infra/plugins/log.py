@@ -50,7 +50,7 @@ def fetch(context: RunContext, properties: FetchProperties) -> FetchOutputs:
     """Write the lines of an execution of this namespace to a file."""
     execution_id = properties.execution_id or context.execution_id
     tasks = properties.tasks_id
-    path = context.folder.path("log-lines.jsonl")
+    path = context.folder.scratch()
     size = 0
     with path.open("wb") as file:
         for entry in context.services.logs(execution_id):

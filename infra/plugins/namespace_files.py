@@ -58,6 +58,8 @@ class SelectProperties(msgspec.Struct, rename="camel"):
     files: str | list[str]
     """A path or glob, or several."""
     namespace: str | None = None
+    delete_parent_folder: bool = False
+    """`namespace.DeleteFiles`: understood; folders without files do not exist anyway."""
     destination: str = ""
     """`namespace.DownloadFiles`: prefix of the names in the outputs."""
 
@@ -66,7 +68,7 @@ def download(context: RunContext, properties: SelectProperties) -> dict[str, Any
     """Copy namespace files into the execution."""
     copies: dict[str, str] = {}
     for file in _selected(context, properties):
-        copy = context.folder.path("namespace-file")
+        copy = context.folder.scratch()
         with context.services.blobs.open(file.uri) as source, copy.open("wb") as target:
             shutil.copyfileobj(source, target)
         name = properties.destination + file.path.removeprefix("/")

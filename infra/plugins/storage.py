@@ -51,7 +51,7 @@ def concat(context: RunContext, properties: ConcatProperties) -> FileOutputs:
     if isinstance(files, str):
         text = files.strip()
         files = msgspec.json.decode(text, type=list[str]) if text.startswith("[") else [text]
-    path = context.folder.path("concat.tmp")
+    path = context.folder.scratch()
     with path.open("wb") as target:
         for uri in files:
             context.check()
@@ -81,7 +81,8 @@ class FilesOutputs(msgspec.Struct):
 
 def split(context: RunContext, properties: SplitProperties) -> FilesOutputs:
     """Cut a file of lines into parts."""
-    folder = context.folder.path("parts/x").parent
+    folder = context.folder.scratch()
+    folder.mkdir()
     splitter = Splitter(folder, _suffix_of(properties.from_), context.check)
     with context.open(properties.from_) as file:
         lines = lines_of(file, properties.separator.encode() or b"\n")
@@ -132,10 +133,10 @@ def reverse(context: RunContext, properties: ReverseProperties) -> FileOutputs:
         separator = properties.separator.encode(properties.charset)
     except LookupError as error:
         raise InvalidInput(f"There is no charset {properties.charset!r}.") from error
-    source = context.folder.path("reverse.in")
+    source = context.folder.scratch()
     with context.open(properties.from_) as file, source.open("wb") as copy:
         shutil.copyfileobj(file, copy)
-    target = context.folder.path("reverse.out")
+    target = context.folder.scratch()
     _reverse(source, target, separator or b"\n")
     return FileOutputs(context.store(target, _suffix_of(properties.from_)))
 

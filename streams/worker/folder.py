@@ -13,21 +13,27 @@ from streams.worker.globs import file_pattern
 class WorkingFolder:
     """The working directory of an attempt. Paths are confined to it."""
 
-    __slots__ = ("_parent", "_root")
+    __slots__ = ("_count", "_parent", "_root", "_scratch")
 
     def __init__(self, parent: str) -> None:
         self._parent = parent
         self._root: Path | None = None
+        self._scratch: Path | None = None
+        self._count = 0
 
     @property
     def root(self) -> Path:
         """The folder, which now exists."""
         if self._root is None:
-            if self._parent:
-                Path(self._parent).mkdir(parents=True, exist_ok=True)
-            folder = tempfile.mkdtemp(prefix="task-", dir=self._parent or None)
-            self._root = Path(folder).resolve()
+            self._root = self._new("task-")
         return self._root
+
+    def scratch(self) -> Path:
+        """Return a free path outside the folder, for what a task needs while it runs."""
+        if self._scratch is None:
+            self._scratch = self._new("scratch-")
+        self._count += 1
+        return self._scratch / str(self._count)
 
     @property
     def exists(self) -> bool:
@@ -60,6 +66,12 @@ class WorkingFolder:
 
     def remove(self) -> None:
         """Delete the folder with all in it."""
-        if self._root is not None:
-            shutil.rmtree(self._root, ignore_errors=True)
-            self._root = None
+        for folder in (self._root, self._scratch):
+            if folder is not None:
+                shutil.rmtree(folder, ignore_errors=True)
+        self._root = self._scratch = None
+
+    def _new(self, prefix: str) -> Path:
+        if self._parent:
+            Path(self._parent).mkdir(parents=True, exist_ok=True)
+        return Path(tempfile.mkdtemp(prefix=prefix, dir=self._parent or None)).resolve()
