@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
 from typing import Any
 
-from domain.expression.compiler import ExpressionCompiler, captured
+from domain.expression.closures import captured
+from domain.expression.compiler import ExpressionCompiler
 from domain.expression.errors import Fault
 from domain.expression.runtime import Evaluator, Run, Writer
 from domain.expression.syntax import (

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any, Final
 
-from domain.expression.compiler import joined
+from domain.expression.closures import joined
 from domain.expression.errors import Fault, LimitExceeded, LimitFault, TemplateSyntaxError
 from domain.expression.lexer import strip_raw
 from domain.expression.nodes import NodeCompiler

@@ -153,6 +153,8 @@ def _json(value: Any, out: _Out) -> None:
 
 def json_string(text: str) -> str:
     """Return a JSON string literal; letters outside ASCII stay as they are."""
+    if text.isprintable() and '"' not in text and "\\" not in text:
+        return f'"{text}"'
     return f'"{text.translate(_ESCAPES)}"'
 
 
