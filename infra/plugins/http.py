@@ -107,6 +107,7 @@ def download(context: RunContext, properties: RequestProperties) -> dict[str, An
 def _answer(context: RunContext, properties: RequestProperties) -> Iterator[httpx.Response]:
     """Send the request; the answer's body is not read yet."""
     options = properties.options or HttpOptions()
+    context.check()
     with ExitStack() as stack:
         try:
             client = stack.enter_context(_client(options))
