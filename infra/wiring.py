@@ -307,6 +307,7 @@ def _webserver(shop: _Shop) -> None:
     from api.app import create_app
     from api.context import ApiDependencies, Queries
     from infra.expression.chance import new_id
+    from infra.expression.lookups import Place, RuntimeLookups
     from infra.gateway import LogGateway
     from projections.executions.query import ExecutionQueries
     from projections.flows.query import FlowQueries
@@ -340,6 +341,9 @@ def _webserver(shop: _Shop) -> None:
         catalogue=CORE_CATALOGUE,
         new_id=new_id,
         now=now,
+        lookups=lambda variables: RuntimeLookups(shop.world, Place.of(variables)),
+        encrypt=shop.encryption.encrypt if shop.encryption.has_key else None,
+        settings=shop.settings,
         accounts=accounts,
         metrics=shop.metrics,
     )
