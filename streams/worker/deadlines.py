@@ -10,6 +10,7 @@ from threading import Condition, Thread
 from typing import Protocol
 
 Action = Callable[[], None]
+_SWEEP_AT = 1_000
 
 
 class Deadline:
@@ -46,6 +47,7 @@ class DeadlineThread:
         self._order = itertools.count()
         self._changed = Condition()
         self._wakes_at = 0.0
+        self._sweep_at = _SWEEP_AT
         self._closed = False
         self._thread = Thread(target=self._run, name="worker-deadlines", daemon=True)
         self._thread.start()
@@ -56,6 +58,8 @@ class DeadlineThread:
         due = time.monotonic() + seconds
         with self._changed:
             heapq.heappush(self._heap, (due, next(self._order), deadline))
+            if len(self._heap) > self._sweep_at:
+                self._sweep()
             if due < self._wakes_at:
                 self._changed.notify()
         return deadline
@@ -66,6 +70,12 @@ class DeadlineThread:
             self._closed = True
             self._changed.notify()
         self._thread.join()
+
+    def _sweep(self) -> None:
+        """Drop what was cancelled: far deadlines of short tasks would pile up."""
+        self._heap = [entry for entry in self._heap if entry[2].action is not None]
+        heapq.heapify(self._heap)
+        self._sweep_at = max(_SWEEP_AT, 2 * len(self._heap))
 
     def _run(self) -> None:
         while True:
@@ -80,8 +90,8 @@ class DeadlineThread:
 
     def _next(self) -> Action | None:
         """Wait, with the lock held, for the next action; None when closed."""
-        heap = self._heap
         while not self._closed:
+            heap = self._heap
             while heap and heap[0][2].action is None:
                 heapq.heappop(heap)
             if not heap:
