@@ -40,10 +40,7 @@ def inject_defaults(
         known: properties that a default may set; others are left out.
         dropped: told what was left out.
     """
-    ranked = [
-        (position, default.type, canonical(default.type), default)
-        for position, default in enumerate(defaults)
-    ]
+    ranked = [(default.type, canonical(default.type), default) for default in defaults]
 
     def visit(value: Any) -> Any:
         if isinstance(value, list):
@@ -62,15 +59,14 @@ def inject_defaults(
         below: dict[str, Any] = {}
         above: dict[str, Any] = {}
         fitting = [
-            (position, len(prefix), default)
-            for position, prefix, resolved, default in ranked
+            default
+            for prefix, resolved, default in ranked
             if _fits(default, value, (type_, written), (prefix, resolved))
         ]
-        for _, _, default in sorted(fitting, key=lambda entry: entry[1]):
-            usable = _usable(default.values, names, type_, dropped)
+        for default in fitting:
             if not default.forced:
-                below = merged(below, usable)
-        for _, _, default in sorted(fitting, key=lambda entry: -entry[0]):
+                below = merged(below, _usable(default.values, names, type_, dropped))
+        for default in reversed(fitting):
             if default.forced:
                 above = merged(above, _usable(default.values, names, type_, dropped))
         return merged(merged(below, value), above) if below or above else value

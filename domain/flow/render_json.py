@@ -13,6 +13,7 @@ from typing import Any, Final
 import msgspec
 
 from domain.duration import format_duration
+from domain.flow.common import Concurrency
 from domain.flow.input_types import Input, MultiselectInput, SelectInput
 from domain.flow.model import Flow
 from domain.flow.tasks import Task
@@ -24,6 +25,7 @@ _ALWAYS: Final[tuple[tuple[type, frozenset[str]], ...]] = (
     (SelectInput, frozenset({"allow_custom_value", "is_radio", "auto_select_first"})),
     (MultiselectInput, frozenset({"item_type", "allow_custom_value", "auto_select_first"})),
     (Flow, frozenset({"disabled", "deleted"})),
+    (Concurrency, frozenset({"behavior"})),
 )
 """Fields that are shown also where they hold their default."""
 
