@@ -149,7 +149,7 @@ class Resource:
         sorts: dict[str, str],
         default_order: Sequence[Order],
         *,
-        strict_sort: bool = True,
+        also: dict[Field, Use] | None = None,
     ) -> None:
         """Describe a resource.
 
@@ -158,13 +158,13 @@ class Resource:
             uses: fields in the order in which error texts list them.
             sorts: public sort column to document field.
             default_order: the order when none is asked for; ends in a unique field.
-            strict_sort: whether an unknown sort column is refused (else ignored).
+            also: fields of newer dialects, understood but not listed in error texts.
         """
         self.name = name
         self.uses = uses
         self.sorts = sorts
         self.default_order = tuple(default_order)
-        self.strict_sort = strict_sort
+        self._known = {**uses, **(also or {})}
 
     def condition(self, query: Query, now: datetime) -> Condition:
         """Return what a query asks for, its tenant included.
@@ -190,10 +190,9 @@ class Resource:
         orders: list[Order] = []
         for sort in sorts:
             field = self.sorts.get(sort.field)
-            if field is not None:
-                orders.append(Order(field, sort.descending))
-            elif self.strict_sort:
+            if field is None:
                 raise InvalidSort(f"Invalid sort field: {sort.field}")
+            orders.append(Order(field, sort.descending))
         if not orders:
             return self.default_order
         last = self.default_order[-1]
@@ -219,7 +218,7 @@ class Resource:
 
     def _filter(self, wanted: Filter, now: datetime) -> Condition:
         field = Field.parse(wanted.field)
-        use = self.uses.get(field)
+        use = self._known.get(field)
         if use is None:
             supported = ", ".join(member.name for member in self.uses)
             raise UnsupportedFilter(

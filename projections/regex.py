@@ -15,14 +15,19 @@ from domain.errors import InvalidQuery
 
 MAX_LENGTH = 512
 _MAX_STATES = 2_000
+_MOST_CASED = 1_000
 _MAX_DFA = 4_000
 _LAST = 0x10FFFF
+
+
+Ranges = tuple[tuple[int, int], ...]
+"""Code points, both ends included."""
 
 
 class _Set(msgspec.Struct, frozen=True):
     """One letter of these ranges (inclusive code points)."""
 
-    ranges: tuple[tuple[int, int], ...]
+    ranges: Ranges
 
 
 class _Sequence(msgspec.Struct, frozen=True):
@@ -55,7 +60,7 @@ _SPACE = ((9, 13), (32, 32))
 _ANY = _Set(((0, 9), (11, _LAST)))
 
 
-def _normal(ranges: list[tuple[int, int]]) -> tuple[tuple[int, int], ...]:
+def _normal(ranges: list[tuple[int, int]]) -> Ranges:
     merged: list[tuple[int, int]] = []
     for low, high in sorted(ranges):
         if merged and low <= merged[-1][1] + 1:
@@ -65,7 +70,7 @@ def _normal(ranges: list[tuple[int, int]]) -> tuple[tuple[int, int], ...]:
     return tuple(merged)
 
 
-def _inverse(ranges: tuple[tuple[int, int], ...]) -> tuple[tuple[int, int], ...]:
+def _inverse(ranges: Ranges) -> Ranges:
     result: list[tuple[int, int]] = []
     at = 0
     for low, high in _normal(list(ranges)):
@@ -75,6 +80,10 @@ def _inverse(ranges: tuple[tuple[int, int], ...]) -> tuple[tuple[int, int], ...]
     if at <= _LAST:
         result.append((at, _LAST))
     return tuple(result)
+
+
+def _is_one(ranges: Ranges) -> bool:
+    return len(ranges) == 1 and ranges[0][0] == ranges[0][1]
 
 
 _CLASSES = {
@@ -182,13 +191,20 @@ class _Parser:
             case _:
                 return _Set(self.literal(letter))
 
-    def literal(self, letter: str) -> tuple[tuple[int, int], ...]:
+    def literal(self, letter: str) -> Ranges:
         forms = {letter}
         if self.ignore_case:
             forms |= {form for form in (letter.lower(), letter.upper()) if len(form) == 1}
         return _normal([(ord(form), ord(form)) for form in forms])
 
-    def escape(self) -> tuple[tuple[int, int], ...]:
+    def cased(self, ranges: Ranges) -> Ranges:
+        """Both cases of every letter, where case does not count."""
+        if not self.ignore_case or sum(high - low for low, high in ranges) > _MOST_CASED:
+            return ranges
+        codes = (code for low, high in ranges for code in range(low, high + 1))
+        return _normal([pair for code in codes for pair in self.literal(chr(code))])
+
+    def escape(self) -> Ranges:
         letter = self.take()
         if not letter:
             raise self.fail("a lone backslash")
@@ -213,15 +229,15 @@ class _Parser:
                 raise self.fail("a missing ]")
             if letter == "[":
                 raise self.fail("a [ inside of [ ]")
-            found = self.escape() if letter == "\\" else self.literal(letter)
+            found = self.escape() if letter == "\\" else ((ord(letter), ord(letter)),)
             if self.peek() == "-" and self.pattern[self.at + 1 : self.at + 2] not in {"]", ""}:
                 self.take()
                 last = self.take()
-                until = self.escape() if last == "\\" else self.literal(last)
-                if len(found) != 1 or len(until) != 1 or found[0][0] > until[0][1]:
+                until = self.escape() if last == "\\" else ((ord(last), ord(last)),)
+                if not _is_one(found) or not _is_one(until) or found[0][0] > until[0][0]:
                     raise self.fail("a wrong range")
-                found = ((found[0][0], until[0][1]),)
-            ranges.extend(found)
+                found = ((found[0][0], until[0][0]),)
+            ranges.extend(self.cased(found))
         self.take()
         merged = _normal(ranges)
         return _Set(_inverse(merged) if inverted else merged)
@@ -257,7 +273,7 @@ class _Automaton:
         self.empty: list[list[int]] = []
         self.begin: list[list[int]] = []
         self.end: list[list[int]] = []
-        self.moves: list[tuple[tuple[tuple[int, int], ...], int] | None] = []
+        self.moves: list[tuple[Ranges, int] | None] = []
 
     def state(self) -> int:
         self.empty.append([])
@@ -412,7 +428,7 @@ def _lucene(node: _Node, pattern: str) -> str:
             )
 
 
-def _lucene_set(ranges: tuple[tuple[int, int], ...]) -> str:
+def _lucene_set(ranges: Ranges) -> str:
     if ranges == _ANY.ranges:
         return "."
     if len(ranges) == 1 and ranges[0][0] == ranges[0][1]:

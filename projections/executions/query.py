@@ -10,11 +10,12 @@ from typing import Any
 from domain.execution.state import Execution
 from projections.executions.document import EXECUTIONS, ExecutionDocument
 from projections.fields import (
+    MEMBERSHIP,
     Field,
     Resource,
+    Use,
     child_filter,
     date_field,
-    enum_field,
     free_text,
     labels,
     scope,
@@ -23,7 +24,7 @@ from projections.fields import (
     time_range,
 )
 from projections.kinds import Kind
-from projections.search import Found, Page, Query, Sort
+from projections.search import Filter, Found, Operation, Page, Query, Sort
 from projections.store import (
     Condition,
     Every,
@@ -34,10 +35,29 @@ from projections.store import (
     Not,
     Order,
     ReadStore,
+    Some,
 )
 from projections.taskruns.query import TaskRunQueries
+from projections.values import constant, items
 
 _KIND = "io.kestra.core.models.executions.ExecutionKind"
+ORDINARY = Not(Exists("kind"))
+"""Executions that are neither tests nor playground runs: they have no kind stored."""
+
+
+def _kind() -> Use:
+    def meaning(wanted: Filter, _now: datetime) -> Condition:
+        kinds = [constant(Kind, item, _KIND) for item in items(wanted.value)]
+        parts: list[Condition] = [ORDINARY] if Kind.NORMAL in kinds else []
+        special = tuple(kind.value for kind in kinds if kind is not Kind.NORMAL)
+        if special:
+            parts.append(Is("kind", special))
+        condition = parts[0] if len(parts) == 1 else Some(tuple(parts))
+        negative = wanted.operation in {Operation.NOT_EQUALS, Operation.NOT_IN}
+        return Not(condition) if negative else condition
+
+    return Use(MEMBERSHIP, meaning)
+
 
 RESOURCE = Resource(
     "EXECUTION",
@@ -53,9 +73,7 @@ RESOURCE = Resource(
         Field.TRIGGER_EXECUTION_ID: text_field("trigger_execution_id"),
         Field.CHILD_FILTER: child_filter("trigger_execution_id"),
         Field.NAMESPACE: text_field("namespace"),
-        Field.KIND: enum_field("kind", Kind, _KIND),
-        Field.ID: text_field("id"),
-        Field.TRIGGER_ID: text_field("trigger_id"),
+        Field.KIND: _kind(),
     },
     {
         "id": "id",
@@ -76,6 +94,7 @@ RESOURCE = Resource(
         "originalId": "original_id",
     },
     (Order("start_date", descending=True), Order("id")),
+    also={Field.ID: text_field("id"), Field.TRIGGER_ID: text_field("trigger_id")},
 )
 
 _FIELDS_OF_VALUES = {"namespace": "namespace", "flowId": "flow_id", "state": "state"}
@@ -236,10 +255,6 @@ class ExecutionQueries:
 
     def _scan(self, condition: Condition) -> Iterator[ExecutionDocument]:
         return self._store.scan(EXECUTIONS, condition, (Order("start_date"), Order("id")))
-
-
-ORDINARY = Not(Exists("kind"))
-"""Executions that are neither tests nor playground runs."""
 
 
 def flow_key(namespace: str, flow_id: str) -> str:

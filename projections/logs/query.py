@@ -50,9 +50,6 @@ RESOURCE = Resource(
         Field.TRIGGER_ID: text_field("trigger_id"),
         Field.MIN_LEVEL: min_level(),
         Field.EXECUTION_ID: text_field("execution_id"),
-        Field.TIME_RANGE: time_range("timestamp"),
-        Field.TASK_ID: text_field("task_id"),
-        Field.TASK_RUN_ID: text_field("task_run_id"),
     },
     {
         "timestamp": "timestamp",
@@ -72,6 +69,11 @@ RESOURCE = Resource(
         Order("line", descending=True),
         Order("id"),
     ),
+    also={
+        Field.TIME_RANGE: time_range("timestamp"),
+        Field.TASK_ID: text_field("task_id"),
+        Field.TASK_RUN_ID: text_field("task_run_id"),
+    },
 )
 
 IN_TIME = (Order("timestamp"), Order("offset"), Order("line"))
