@@ -9,7 +9,7 @@ from typing import Any
 from domain.expression.closures import captured
 from domain.expression.compiler import ExpressionCompiler
 from domain.expression.errors import Fault
-from domain.expression.runtime import Evaluator, Run, Writer
+from domain.expression.runtime import Evaluator, MacroCall, Run, Writer
 from domain.expression.syntax import (
     Block,
     Body,
@@ -47,11 +47,12 @@ def makes_names(body: Body) -> bool:
 
 
 class NodeCompiler:
-    """Compiles the nodes of one template and collects its blocks."""
+    """Compiles the nodes of one template and collects its blocks and macros."""
 
     def __init__(self, body: Body) -> None:
         self._expressions = ExpressionCompiler(has_locals=makes_names(body))
         self.blocks: dict[str, Writer] = {}
+        self.macros: dict[str, MacroCall] = {}
 
     def expression(self, node: Expression) -> Evaluator:
         """Return the closure of one expression."""
@@ -85,7 +86,9 @@ class NodeCompiler:
             case SetTag():
                 return self._set(node)
             case Macro():
-                return self._macro(node)
+                # known in the whole template, also before its place
+                self.macros[node.name] = self._macro(node)
+                return lambda _run, _out: None
             case Block(name, body, _):
                 writer = self.body(body)
                 self.blocks[name] = writer
@@ -175,7 +178,7 @@ class NodeCompiler:
 
         return write
 
-    def _macro(self, node: Macro) -> Writer:
+    def _macro(self, node: Macro) -> MacroCall:
         body, name = self.body(node.body), node.name
         parameters = [
             (parameter, None if default is None else self._expressions.compile(default))
@@ -202,11 +205,7 @@ class NodeCompiler:
             finally:
                 run.variables, run.locals = outside
 
-        def write(run: Run, out: list[Any]) -> None:
-            del out
-            run.macros[name] = call
-
-        return write
+        return call
 
     def _filter(self, node: FilterTag) -> Writer:
         body = self.body(node.body)

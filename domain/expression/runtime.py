@@ -79,7 +79,7 @@ class Run:
         scope: what the caller gave.
         variables: where names are looked up last.
         locals: names made by the template, innermost scope last.
-        macros: macros seen so far.
+        macros: every macro of the template.
         blocks: every block of the template.
         budget: shared with renderings inside this one.
         depth: macros and renderings around this one.
@@ -106,7 +106,7 @@ class Run:
         self.scope = scope
         self.variables = scope.variables
         self.locals: list[dict[str, Any]] = [{}]
-        self.macros: dict[str, Callable[[Run, tuple[Any, ...], dict[str, Any]], str]] = {}
+        self.macros: Mapping[str, MacroCall] = _EMPTY
         self.blocks: Mapping[str, Writer] = _EMPTY
         self.prints_json = True
         self.keeps_raw_tags = False
@@ -155,6 +155,8 @@ class Run:
 
 Evaluator: TypeAlias = Callable[[Run], Any]
 """A compiled expression."""
+MacroCall: TypeAlias = Callable[[Run, tuple[Any, ...], dict[str, Any]], str]
+"""A compiled macro: takes its arguments by place and by name, returns what it prints."""
 Writer: TypeAlias = Callable[[Run, list[Any]], None]
 """A compiled node: appends what it prints, text or a value, to a list."""
 

@@ -37,7 +37,7 @@ class Template:
         is_static: whether it has no expression or tag at all, so that it renders to itself.
     """
 
-    __slots__ = ("_blocks", "_evaluate", "_write", "is_static", "source")
+    __slots__ = ("_blocks", "_evaluate", "_macros", "_write", "is_static", "source")
 
     def __init__(self, source: str, *, raw: bool = True) -> None:
         """Compile a text.
@@ -58,7 +58,7 @@ class Template:
             self._write = compiler.body(body)
         except RecursionError:
             raise TemplateSyntaxError("The template is nested too deeply.", source, 1, 1) from None
-        self._blocks = compiler.blocks
+        self._blocks, self._macros = compiler.blocks, compiler.macros
         self._evaluate = None
         if len(body) == 1 and isinstance(body[0], Print):
             self._evaluate = compiler.expression(body[0].expression)
@@ -117,7 +117,7 @@ class Template:
         return self._joined(run, self._pieces(run))
 
     def _pieces(self, run: Run) -> list[Any]:
-        run.blocks = self._blocks
+        run.blocks, run.macros = self._blocks, self._macros
         out: list[Any] = []
         try:
             self._write(run, out)
