@@ -52,24 +52,21 @@ def show(execution_id: str) -> None:
 
 
 @app.command
-def events(execution_id: str, page: int = 1, size: int = 100) -> None:
+def events(execution_id: str, start: int = 1, size: int = 1_000) -> None:
     """Show the event stream of one execution: one line per event.
 
     Args:
         execution_id: Its id.
-        page: From 1.
-        size: Records of a page.
+        start: Sequence number of the first event shown.
+        size: Most events shown.
     """
     found = Client().call(
-        "GET", f"/executions/{execution_id}/events", params={"page": page, "size": size}
+        "GET", f"/executions/{execution_id}/events", params={"from": start, "size": size}
     )
-    for record in found["results"]:
-        for place, event in enumerate(record["events"]):
-            rest = {k: v for k, v in event.items() if k != "type"}
-            _out.print(
-                f"{record['sequence'] + place:5}  {event['type']:24}  {json.dumps(rest)}",
-                markup=False,
-            )
+    for entry in found["results"]:
+        event = dict(entry["event"])
+        kind = event.pop("type")
+        _out.print(f"{entry['sequence']:5}  {kind:24}  {json.dumps(event)}", markup=False)
 
 
 @app.command

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 from cyclopts import App, Parameter
 from rich.console import Console
+from rich.text import Text
 
 from infra.cli.client import Client, ServerRefused
 
@@ -107,11 +108,13 @@ def follow_execution(client: Client, execution_id: str) -> int:
         line = f"{entry['timestamp']} {entry['level']} {entry.get('taskId', '')} {entry['message']}"
         if line not in seen:
             seen.add(line)
-            level = entry["level"]
-            style = _LEVEL_STYLE.get(level, "")
-            _out.print(f"[dim]{entry['timestamp']}[/] [{style}]{level:5}[/] ", end="")
-            _out.print(f"{entry.get('taskId', '')}: ", style="bold", end="")
-            _out.print(entry["message"], markup=False)
+            text = Text.assemble(
+                (entry["timestamp"], "dim"),
+                (f" {entry['level']:5} ", _LEVEL_STYLE.get(entry["level"], "")),
+                (f"{entry.get('taskId', '')}: ", "bold"),
+                entry["message"],
+            )
+            _out.print(text)
 
     def show_live() -> None:
         for _, entry in client.follow(f"/logs/{execution_id}/follow"):
