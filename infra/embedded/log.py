@@ -12,8 +12,9 @@ from domain.record.envelope import Outgoing, Position, Record
 from domain.record.topics import partition_of
 from infra.embedded.log_consumer import EmbeddedConsumer, Group
 from infra.embedded.log_feed import EmbeddedTail, Feed
-from infra.embedded.log_journal import Journal, Partition
+from infra.embedded.log_journal import Journal
 from infra.embedded.log_keeper import Keeper
+from infra.embedded.log_shelf import Partition
 from infra.log_options import LogOptions, Sync
 
 _PAGE = 512
@@ -125,7 +126,7 @@ class EmbeddedReader:
         """Yield the records of a key in order, found by the marks in the index: no scan."""
         places = self._journal.partitions(topic)
         place = places[partition_of(key, len(places))]
-        return self._journal.find(place, key, start, place.end)
+        return self._journal.shelf.find(place, key, start, place.end)
 
 
 class EmbeddedLog:

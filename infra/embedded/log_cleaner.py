@@ -25,7 +25,7 @@ from infra.embedded.log_format import (
     head_at,
     key_at,
 )
-from infra.embedded.log_journal import Journal, Partition
+from infra.embedded.log_journal import Journal
 from infra.embedded.log_segment import (
     Active,
     Sealed,
@@ -36,6 +36,7 @@ from infra.embedded.log_segment import (
     sync_folder,
     write_file,
 )
+from infra.embedded.log_shelf import Partition
 
 _LOGGER = logging.getLogger(__name__)
 _ROLL_AGE_MS = int(timedelta(days=1) / timedelta(milliseconds=1))
@@ -136,7 +137,7 @@ class Cleaner:
 
     def _views(self, partition: Partition) -> list[tuple[Sealed | Active, View]]:
         segments = [self._journal.segments[number] for _, number in partition.spans]
-        return [(segment, self._journal.view(segment)) for segment in segments]
+        return [(segment, self._journal.shelf.view(segment)) for segment in segments]
 
     def _reclaim(self, segment: Sealed, doomed: Doomed) -> None:
         journal = self._journal
@@ -160,7 +161,7 @@ class Cleaner:
 
     def _rewrite(self, segment: Sealed, doomed: Doomed) -> Sealed:
         """Write the next generation of a segment: the records alive, in their old order."""
-        view = self._journal.view(segment)
+        view = self._journal.shelf.view(segment)
         alive = sorted(
             (lane.positions[ordinal], pid, ordinal)
             for pid, lane in view.lanes.items()

@@ -7,7 +7,8 @@ from threading import Lock
 
 from domain.ports.log import METADATA_BYTES, ConsumerEvents, Failed
 from infra.embedded.log_feed import Feed
-from infra.embedded.log_journal import Journal, Partition
+from infra.embedded.log_journal import Journal
+from infra.embedded.log_shelf import Partition
 
 
 class Group:

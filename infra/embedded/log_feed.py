@@ -9,7 +9,8 @@ from threading import Thread, current_thread
 
 from domain.ports.log import Failed
 from domain.record.envelope import Record
-from infra.embedded.log_journal import Journal, Partition
+from infra.embedded.log_journal import Journal
+from infra.embedded.log_shelf import Partition
 
 _LOGGER = logging.getLogger(__name__)
 _BATCH = 256

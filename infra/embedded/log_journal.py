@@ -10,13 +10,9 @@ from __future__ import annotations
 
 import logging
 import time
-from bisect import bisect_right
-from collections import OrderedDict
-from collections.abc import Iterator
 from pathlib import Path
 from queue import SimpleQueue
-from threading import Condition, Lock, RLock
-from typing import Protocol
+from threading import Condition, RLock
 from zlib import crc32
 
 from domain.errors import LogUnavailable, RecordTooLarge
@@ -39,65 +35,22 @@ from infra.embedded.log_format import (
     encode_headers,
     encode_state,
     frame,
-    key_at,
     pack_crc,
     pack_head,
-    record_at,
 )
 from infra.embedded.log_recovery import FolderLock, Recovered, recover
 from infra.embedded.log_segment import (
     SEAL_BYTES,
     Active,
     Sealed,
-    View,
     is_record,
     numbers_of,
     sync_folder,
 )
+from infra.embedded.log_shelf import Listener, Partition, Shelf
 from infra.log_options import LogOptions, Sync
 
 _LOGGER = logging.getLogger(__name__)
-_READ_BYTES = 1 << 20
-_OPEN_VIEWS = 16
-
-
-class Listener(Protocol):
-    """Whoever waits for records of a partition."""
-
-    def wake(self) -> None:
-        """Look again; cheap, called under the journal's lock."""
-        ...
-
-
-class Partition:
-    """One partition: its bounds, where its records are, the newest of them, and who waits."""
-
-    __slots__ = (
-        "end",
-        "listeners",
-        "next",
-        "number",
-        "pid",
-        "spans",
-        "start",
-        "tail",
-        "tail_bytes",
-        "topic",
-    )
-
-    def __init__(self, topic: str, number: int, pid: int, start: int, following: int) -> None:
-        self.topic = topic
-        self.number = number
-        self.pid = pid
-        self.start = start
-        self.next = following
-        self.end = following
-        self.spans: list[tuple[int, int]] = []
-        """First offset and segment number, in order."""
-        self.tail: tuple[int, list[Record]] = (following, [])
-        """First offset and the records from there to `end`."""
-        self.tail_bytes = 0
-        self.listeners: tuple[Listener, ...] = ()
 
 
 class Journal:
@@ -126,8 +79,7 @@ class Journal:
         self._pending: list[tuple[Partition, Record, Delivery | None]] = []
         self._publishing = False
         self._published = Condition(self.lock)
-        self._views: OrderedDict[tuple[int, int], View] = OrderedDict()
-        self._views_lock = Lock()
+        self.shelf = Shelf(self.segments)
         self._failure: Exception | None = None
         self._active: Active
         self._closed = False
@@ -272,42 +224,7 @@ class Journal:
             begin = start - first
             found = items[begin : min(stop - first, begin + limit)]
             return found, start + len(found)
-        return self._read_disk(partition, start, stop, limit)
-
-    def find(self, partition: Partition, key: str, start: int, stop: int) -> Iterator[Record]:
-        """Yield the records of a key with start <= offset < stop, by the marks in the index."""
-        content = key.encode()
-        mark = crc32(content)
-        start = max(start, partition.start)
-        spans = partition.spans
-        for at, (_, number) in enumerate(spans):
-            following = spans[at + 1][0] if at + 1 < len(spans) else stop
-            if following <= start:
-                continue
-            view = self._view(number)
-            lane = view.lanes.get(partition.pid) if view else None
-            if view is None or lane is None:
-                continue
-            for ordinal in lane.marked(mark):
-                offset = lane.offset(ordinal)
-                position = lane.positions[ordinal]
-                if start <= offset < stop and key_at(view.data, position) == content:
-                    yield record_at(view.data, position, partition.topic, partition.number)
-
-    def view(self, segment: Sealed | Active) -> View:
-        """Return a segment's bytes and lanes; sealed ones are kept open while they are in use."""
-        if isinstance(segment, Active):
-            return segment.view
-        name = (segment.number, segment.generation)
-        with self._views_lock:
-            view = self._views.get(name)
-            if view is None:
-                view = self._views[name] = segment.open()
-                if len(self._views) > _OPEN_VIEWS:
-                    self._views.popitem(last=False)
-            else:
-                self._views.move_to_end(name)
-            return view
+        return self.shelf.read(partition, start, stop, limit)
 
     def listen(self, listener: Listener, partitions: list[Partition]) -> None:
         """Wake a listener whenever one of exactly these partitions has news."""
@@ -379,8 +296,7 @@ class Journal:
             for segment in self.to_finish:
                 segment.shut()
             self._active.shut()
-        with self._views_lock:
-            self._views.clear()
+        self.shelf.clear()
         self._folder_lock.release()
 
     # Inside
@@ -463,54 +379,6 @@ class Journal:
         partition.tail = (partition.end - kept, items)
         partition.tail_bytes = sum(len(record.value or b"") for record in items)
 
-    def _read_disk(
-        self, partition: Partition, start: int, stop: int, limit: int
-    ) -> tuple[list[Record], int]:
-        while start < stop:
-            spans = partition.spans
-            at = max(0, bisect_right(spans, start, key=_first) - 1)
-            if at >= len(spans):
-                break
-            following = spans[at + 1][0] if at + 1 < len(spans) else stop
-            view = self._view(spans[at][1])
-            if view is None:
-                continue  # replaced or deleted while we looked: look again
-            found = self._decode(view, partition, start, stop, limit)
-            if found:
-                return found, found[-1].offset + 1
-            start = max(start + 1, following)
-        return [], stop
-
-    def _decode(
-        self, view: View, partition: Partition, start: int, stop: int, limit: int
-    ) -> list[Record]:
-        lane = view.lanes.get(partition.pid)
-        found: list[Record] = []
-        if lane is None:
-            return found
-        first = lane.seek(start)
-        size = 0
-        for ordinal in range(first, min(first + limit, len(lane.positions))):
-            if lane.offset(ordinal) >= stop or size > _READ_BYTES:
-                break
-            record = record_at(
-                view.data, lane.positions[ordinal], partition.topic, partition.number
-            )
-            size += len(record.value or b"")
-            found.append(record)
-        return found
-
-    def _view(self, number: int) -> View | None:
-        segment = self.segments.get(number)
-        if segment is None:
-            return None
-        try:
-            return self.view(segment)
-        except FileNotFoundError as error:
-            if self.segments.get(number) is segment:
-                raise LogUnavailable(f"a file of the log is missing: {error}") from error
-            return None
-
     def _add_topic(self, topic: TopicState, starts: list[int], nexts: list[int]) -> None:
         partitions = [
             Partition(topic.name, number, topic.first + number, starts[number], nexts[number])
@@ -556,7 +424,3 @@ class Journal:
         for pid, lane in active.view.lanes.items():
             self.by_pid[pid].spans.append((lane.span.first, active.number))
         return active
-
-
-def _first(span: tuple[int, int]) -> int:
-    return span[0]

@@ -179,13 +179,22 @@ class KafkaConsumer:
             finally:
                 # also calls `_revoke`, which writes the last commits
                 self._consumer.close()
-                self.ended = True
-                self._refuse_questions()
+                self._abandon()
         except Exception as error:
             if self._failed is None:
                 raise
             _LOGGER.exception("the consumer of %s ended", self._group)
             self._failed(error)
+
+    def _abandon(self) -> None:
+        """End; a member that failed was not asked to give its partitions back."""
+        self.ended = True
+        self._refuse_questions()
+        with self._lock:
+            lost = sorted(self._owned)
+            self._disown(lost)
+        if lost:
+            self._events.revoked(lost)
 
     def _answer(self) -> None:
         """Do what was asked for since the last poll."""
