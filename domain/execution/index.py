@@ -176,14 +176,16 @@ class Index:
 
     def remove(self, run: TaskRun) -> None:
         """Forget a task run and the scope of its children."""
-        scope = self.scope(run.parent_id)
-        scope.lane(run.lane).remove(run)
-        if run.iteration is not None and run.lane == MAIN_LANE:
-            iteration = scope.iterations[run.iteration]
-            iteration.remove(run)
-            if not iteration.runs:
-                del scope.iterations[run.iteration]
-                scope.open_iterations.discard(run.iteration)
+        scope = self.scopes.get(run.parent_id or ROOT)
+        if scope is not None:  # else its parent went first, and the scope with it
+            scope.lane(run.lane).remove(run)
+            if run.iteration is not None and run.lane == MAIN_LANE:
+                iteration = scope.iterations[run.iteration]
+                iteration.remove(run)
+                if not iteration.runs:
+                    del scope.iterations[run.iteration]
+                    scope.open_iterations.discard(run.iteration)
+            self.touched[scope.key] = None
         self.by_task[run.task_id].pop(run.id, None)
         place = (run.task_id, self.paths.pop(run.id, ()))
         if self.by_path.get(place) is run:
@@ -191,7 +193,6 @@ class Index:
         self._in(run.state.current).pop(run.id, None)
         self.scopes.pop(run.id, None)
         self.touched.pop(run.id, None)
-        self.touched[scope.key] = None
 
     def moved(self, run: TaskRun, old: StateType, new: StateType) -> None:
         """Note a change of state."""

@@ -228,7 +228,7 @@ class _Reaction:
     def _tell_parent(self) -> None:
         state = self._state
         trigger = state.trigger
-        if trigger is None or trigger.type not in SUBFLOW_TYPES:
+        if trigger is None or not trigger.type.startswith(SUBFLOW_TYPES):
             return
         parent_id = trigger.variables.get("executionId")
         run_id = trigger.variables.get("taskRunId")
@@ -250,10 +250,8 @@ class _Reaction:
         self._effects.append(SendCommand(command.command_id, command))
 
 
-SUBFLOW_TYPES: Final = frozenset(
-    {t.FLOW_PACKAGE + "Subflow", t.FLOW_PACKAGE + "ForEachItem", t.FLOW_PACKAGE + "Loop"}
-)
-"""Types of triggers of executions whose parent is told of their end."""
+SUBFLOW_TYPES: Final = (t.FLOW_PACKAGE + "Subflow", t.FLOW_PACKAGE + "ForEachItem")
+"""How the types of triggers begin whose executions tell a parent of their end."""
 
 
 def _is_due(run: TaskRun, attempt: int) -> bool:
