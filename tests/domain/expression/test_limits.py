@@ -23,6 +23,9 @@ VARIABLES = {
 }
 
 
+TIGHT = Limits(output_characters=1_000_000, items=100_000, steps=50_000, regex_seconds=0.1)
+"""The bounds of these tests: what stops here stops with the defaults, later."""
+
 EQUAL_TWINS = (
     "{% set a = [1] %}{% set b = [1] %}{% for i in 1..60 %}{% set a = [a, a] %}"
     "{% set b = [b, b] %}{% endfor %}{{ a == b }}"
@@ -69,7 +72,7 @@ def refused(template: str, limits: Limits | None = None) -> LimitExceeded:
     ],
 )
 def test_what_would_never_end_or_fill_the_memory_is_refused(template: str) -> None:
-    error = refused(template)
+    error = refused(template, TIGHT)
     assert error.expression
     assert error.line >= 1
 
@@ -93,6 +96,10 @@ def test_a_deadline_ends_a_loop_and_is_asked_now_and_then() -> None:
     limits = Limits(is_past_deadline=is_past)
     assert "too long" in refused("{% for i in many %}{{ i }}{% endfor %}", limits).reason
     assert len(asked) == 3
+
+
+def test_the_default_limits_stop_a_loop_that_doubles_a_text() -> None:
+    refused("{% set a = long %}{% for i in 1..100 %}{% set a = a ~ a %}{% endfor %}")
 
 
 def test_a_limit_is_not_caught_by_null_coalescing() -> None:
@@ -127,7 +134,7 @@ def test_templates_nested_too_deeply_or_too_long_are_refused(template: str) -> N
 
 def test_a_text_that_grows_with_every_rendering_is_refused() -> None:
     with pytest.raises(ExpressionError):
-        compile_template("{{ render(grows) }}").render(Scope(VARIABLES))
+        compile_template("{{ render(grows) }}").render(Scope(VARIABLES, limits=TIGHT))
 
 
 def test_a_long_chain_of_tildes_is_fine() -> None:
