@@ -30,3 +30,5 @@ class SchedulerOptions(msgspec.Struct, frozen=True):
     recover_missed_schedules: str = "ALL"
     """What becomes of dates missed while no scheduler ran, where the trigger does not say:
     ALL fire one by one, the LAST does, NONE does."""
+    snapshot_every: int = 5_000
+    """Event records between two snapshots of a partition."""

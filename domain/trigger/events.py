@@ -11,7 +11,7 @@ import msgspec
 
 from domain.execution.commands import CreateExecution
 from domain.execution.lifecycle import StateType
-from domain.trigger.state import Backfill, TriggerKey, Upstream
+from domain.trigger.state import Backfill, Trigger, TriggerKey, Upstream
 
 
 class Event(msgspec.Struct, kw_only=True, tag_field="type", omit_defaults=True, frozen=True):
@@ -183,6 +183,9 @@ class TriggerEventRecord(msgspec.Struct, kw_only=True, omit_defaults=True):
     """Tag of the command."""
     issuer: str = ""
     """Who issued it."""
+    state: Trigger | None = None
+    """The trigger after the step, for readers that keep no fold of their own, and for streams
+    whose beginning the archive has dropped."""
     version: int = 1
 
     @property

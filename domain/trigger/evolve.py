@@ -98,14 +98,16 @@ def fold(state: Trigger | None, record: TriggerEventRecord) -> Trigger | None:
 
     Args:
         state: the trigger so far; None: nothing of it was read. Triggers may be older than the
-            archive, so a stream is taken up at the first record that is kept.
+            archive: such a stream is taken up at the first record that is kept.
         record: of this trigger.
 
     Returns:
         The state; None when the record does not continue it: a loser or a duplicate.
     """
     if state is None:
-        state = Trigger(key=record.key, sequence=record.sequence - 1)
+        if record.sequence > 1:
+            return record.state
+        state = Trigger(key=record.key)
     if record.sequence != state.sequence + 1:
         return None
     at = instant_of(record.timestamp_ms)

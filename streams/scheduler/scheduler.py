@@ -9,6 +9,7 @@ from domain.flow.input_values import Encrypt
 from domain.ports.clock import Clock
 from domain.ports.log import Log
 from domain.ports.metrics import Metrics
+from domain.ports.stores import Snapshots
 from domain.record.envelope import Record
 from streams.options import SchedulerOptions
 from streams.scheduler.declared import DeclaredTriggers
@@ -68,8 +69,9 @@ class Scheduler:
         self._timers.start()
 
     def close(self) -> None:
-        """Stop the clock."""
+        """Stop the clock, and store what was folded."""
         self._timers.close()
+        self.stepper.close()
 
 
 def build_scheduler(
@@ -86,6 +88,7 @@ def build_scheduler(
     soon: Callable[[Callable[[], None]], None] | None = None,
     settings: Settings = DEFAULT_SETTINGS,
     encrypt: Encrypt | None = None,
+    snapshots: Snapshots | None = None,
 ) -> Scheduler:
     """Return a scheduler; nothing runs yet.
 
@@ -102,6 +105,7 @@ def build_scheduler(
         soon: runs something on the handler's thread; None where the log has one process only.
         settings: what the configuration says to every expression.
         encrypt: seals SECRET inputs.
+        snapshots: local cache of folded triggers, for quick starts; None: fold the log.
     """
     declared = DeclaredTriggers(flows, log.writer)
 
@@ -113,7 +117,7 @@ def build_scheduler(
 
     timers = TimerClock(clock, due)
     stepper = TriggerStepper(
-        log.writer,
+        log,
         flows,
         declared,
         answers,
@@ -123,6 +127,7 @@ def build_scheduler(
         metrics,
         settings=settings,
         encrypt=encrypt,
+        snapshots=snapshots,
     )
     handler = StepHandler(
         log,

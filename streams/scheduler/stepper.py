@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 
+import msgspec
+
 from domain.errors import BrokenInvariant, UnreadableRecord
 from domain.execution.commands import CreateExecution
 from domain.execution.context import DEFAULT_SETTINGS, Answer, Context, Settings
@@ -14,8 +16,9 @@ from domain.flow.input_values import Encrypt
 from domain.flow.model import Flow
 from domain.ids import derived
 from domain.ports.clock import Clock
-from domain.ports.log import LogWriter
+from domain.ports.log import Log
 from domain.ports.metrics import Metrics
+from domain.ports.stores import Snapshots
 from domain.record.codec import Codec, encode
 from domain.record.envelope import Outgoing, Record, milliseconds_of
 from domain.record.topics import EXECUTION_COMMANDS, TRIGGER_COMMANDS, TRIGGER_EVENTS
@@ -31,6 +34,7 @@ from streams.scheduler.declared import ISSUER, DeclaredTriggers, outgoing
 from streams.scheduler.ports import Answers, FlowSource, Timers
 from streams.steps import Stepped
 
+_STATES: msgspec.json.Decoder[Trigger] = msgspec.json.Decoder(Trigger)
 COMMANDS: Codec[TriggerCommand] = Codec(TriggerCommand)
 """Reads values of `trigger.commands`."""
 _MOST_ROUNDS = 1_000
@@ -45,7 +49,7 @@ class TriggerStepper:
 
     def __init__(
         self,
-        writer: LogWriter,
+        log: Log,
         flows: FlowSource,
         declared: DeclaredTriggers,
         answers: Answers,
@@ -56,8 +60,10 @@ class TriggerStepper:
         *,
         settings: Settings = DEFAULT_SETTINGS,
         encrypt: Encrypt | None = None,
+        snapshots: Snapshots | None = None,
     ) -> None:
-        self._writer = writer
+        self._log = log
+        self._writer = log.writer
         self._flows = flows
         self._declared = declared
         self._answers = answers
@@ -67,14 +73,32 @@ class TriggerStepper:
         self._metrics = metrics
         self._settings = settings
         self._encrypt = encrypt
+        self._snapshots = snapshots
         self._partitions: dict[int, dict[str, Trigger]] = {}
+        self._changed: dict[int, set[str]] = {}
+        """Triggers that differ from the snapshot."""
+        self._since_snapshot: dict[int, int] = {}
         self._armed: dict[str, str] = {}
         """Timer by record key: its id is the date."""
 
     def load(self, partition: int) -> int | None:
-        """Begin with nothing; the first event is the next to fold."""
-        self._partitions[partition] = {}
-        return None
+        """Take up the snapshot of a partition; returns the next event offset to fold."""
+        states = self._partitions[partition] = {}
+        self._changed[partition] = set()
+        self._since_snapshot[partition] = 0
+        if self._snapshots is None:
+            return None
+        offset = self._snapshots.offset(partition)
+        if offset is not None:
+            try:
+                for text, stored in self._snapshots.live(partition):
+                    states[text] = _STATES.decode(stored)
+            except msgspec.MsgspecError:
+                # of another version: the log has it all
+                states.clear()
+                self._snapshots.forget(partition)
+                return None
+        return offset
 
     def fold(self, record: Record) -> None:
         """Fold one event record, or ignore it by the shared rule."""
@@ -83,6 +107,34 @@ class TriggerStepper:
         state = fold(states.get(decoded.key.text), decoded)
         if state is not None:
             states[decoded.key.text] = state
+            self._touched(record.partition, state)
+            self._tidy(record.partition, record.offset + 1)
+
+    def snapshot(self, partition: int, end: int | None = None) -> None:
+        """Store what changed, so that the next start folds a tail.
+
+        Args:
+            partition: which.
+            end: the next event offset to fold; None while stepping: waits until all is durable,
+                so that no snapshot is ahead of the log.
+        """
+        states = self._partitions.get(partition)
+        if self._snapshots is None or states is None:
+            return
+        if end is None:
+            self._log.writer.flush()
+            _, end = self._log.reader.bounds(TRIGGER_EVENTS, partition)
+        changed = self._changed[partition]
+        self._snapshots.save(
+            partition, end, ((text, encode(states[text]), False) for text in changed)
+        )
+        changed.clear()
+        self._since_snapshot[partition] = 0
+
+    def close(self) -> None:
+        """Store all partitions."""
+        for partition in list(self._partitions):
+            self.snapshot(partition)
 
     def ready(self, partition: int) -> None:
         """Everything is folded: make up for what was missed, and set the clock."""
@@ -110,6 +162,7 @@ class TriggerStepper:
         text = decoded.key.text
         if text != command.key:
             raise UnreadableRecord(f"the command's key {command.key!r} is not its trigger {text!r}")
+        self._tidy(command.partition)
         states = self._partitions[command.partition]
         state = states.get(text)
         events = self._decide(command, decoded, state)
@@ -132,11 +185,13 @@ class TriggerStepper:
             command=tag if isinstance(tag, str) else "",
             issuer=decoded.issuer,
         )
-        event = Outgoing(TRIGGER_EVENTS, text, encode(record))
         for happened in events:
             evolve(state, happened, command.timestamp)
         state.updated = command.timestamp
+        record.state = state
+        event = Outgoing(TRIGGER_EVENTS, text, encode(record))
         states[text] = state
+        self._touched(command.partition, state)
         self._arm(command.partition, state)
         creations = react(events)
         if creations:
@@ -152,6 +207,7 @@ class TriggerStepper:
         """Drop everything of a partition."""
         self._declared.disown(partition)
         self._timers.forget(partition)
+        self._changed.pop(partition, None)
         for text in self._partitions.pop(partition, {}):
             self._armed.pop(text, None)
 
@@ -213,6 +269,15 @@ class TriggerStepper:
             command = self._declared.missing(state.key, state)
             if command is not None:
                 yield outgoing(command)
+
+    def _touched(self, partition: int, state: Trigger) -> None:
+        self._changed[partition].add(state.key.text)
+        self._since_snapshot[partition] += 1
+
+    def _tidy(self, partition: int, end: int | None = None) -> None:
+        """Snapshot now and then; never between a step and its record's way to the log."""
+        if self._since_snapshot[partition] >= self._options.snapshot_every:
+            self.snapshot(partition, end)
 
     def _arm(self, partition: int, state: Trigger) -> None:
         text = state.key.text

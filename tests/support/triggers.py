@@ -14,6 +14,7 @@ from domain.flow.model import Flow
 from domain.flow.reader import parse_flow
 from domain.ids import DEFAULT_TENANT
 from domain.ports.metrics import NoMetrics
+from domain.ports.stores import Snapshots
 from domain.record.codec import Codec
 from domain.record.envelope import milliseconds_of
 from domain.record.topics import EXECUTION_COMMANDS, TRIGGER_COMMANDS
@@ -164,6 +165,7 @@ class SchedulerWorld:
         self.answers = FakeAnswers()
         self.options = SchedulerOptions()
         self.committed: dict[int, int] = {}
+        self.snapshots: Snapshots | None = None
         self.starts = 0
         self.fatal: list[BaseException] = []
         self.boot()
@@ -175,7 +177,7 @@ class SchedulerWorld:
         self._stamp()
         declared = DeclaredTriggers(self.flows, self.log.writer)
         self.stepper = TriggerStepper(
-            self.log.writer,
+            self.log,
             self.flows,
             declared,
             self.answers,
@@ -183,6 +185,7 @@ class SchedulerWorld:
             self.clock,
             self.options,
             NoMetrics(),
+            snapshots=self.snapshots,
         )
         self.handler = StepHandler(
             self.log,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from domain.execution.lifecycle import StateType
 from domain.execution.state import Label
 from domain.ids import DEFAULT_TENANT
@@ -16,7 +18,10 @@ from domain.trigger.commands import (
     SetTriggerDisabled,
     UnlockTrigger,
 )
+from domain.trigger.evolve import RECORDS, fold
 from domain.trigger.state import TriggerKey
+from infra.snapshots import SqliteSnapshots
+from streams.options import SchedulerOptions
 from tests.support.triggers import SchedulerWorld, at
 
 KEY = TriggerKey(DEFAULT_TENANT, "n", "f", "t")
@@ -506,3 +511,44 @@ def test_date_that_comes_early_by_the_logs_clock_is_not_lost() -> None:
     world.stepper.due(0, KEY.text, at("2024-01-01T01:00:00").isoformat())
     world.advance_to("2024-01-01T01:10:00")
     assert world.dates() == ["2024-01-01T01:00:00"]
+
+
+def test_snapshot_spares_the_fold_of_the_archive(tmp_path: Path) -> None:
+    world = SchedulerWorld(partitions=1)
+    world.snapshots = SqliteSnapshots(tmp_path / "triggers.sqlite")
+    world.options = SchedulerOptions(snapshot_every=3)
+    world.restart()
+    world.flows.save(hourly())
+    world.advance_to("2024-01-01T04:30:00")
+    folded = world.snapshots.offset(0)
+    assert folded is not None
+    assert folded >= 3
+    before = world.state()
+    world.restart()
+    assert world.state() == before
+    world.advance_to("2024-01-01T05:30:00")
+    assert len(world.dates()) == 5
+
+
+def test_record_holds_the_state_that_its_fold_gives() -> None:
+    world = SchedulerWorld("2024-01-10T00:30:00", partitions=1)
+    world.flows.save(locking())
+    world.run()
+    world.send(backfill("2024-01-01T01:00:00", "2024-01-01T02:30:00"))
+    end_of(world, 0)
+    state = None
+    for record in world.log.all(TRIGGER_EVENTS):
+        decoded = RECORDS.decode(record)
+        state = fold(state, decoded)
+        assert decoded.state == state
+
+
+def test_stream_whose_beginning_is_gone_is_taken_up_at_what_is_kept() -> None:
+    world = SchedulerWorld(partitions=1)
+    world.flows.save(hourly())
+    world.advance_to("2024-01-01T04:30:00")
+    kept = [RECORDS.decode(record) for record in world.log.all(TRIGGER_EVENTS)][3:]
+    state = None
+    for record in kept:
+        state = fold(state, record)
+    assert state == world.state()
