@@ -50,7 +50,8 @@ def _plan(plugin: TaskPlugin) -> tuple[tuple[str, Convert], ...]:
     plan: list[tuple[str, Convert]] = []
     for field in kinds.fields:
         if field.encode_name in plugin.raw or field.name in plugin.raw:
-            plan.append((field.encode_name, _raw))
+            convert = _raw_text if _convert_of(field.type) is _text else _raw
+            plan.append((field.encode_name, convert))
         elif field.encode_name in plugin.typed or field.name in plugin.typed:
             plan.append((field.encode_name, _typed))
         else:
@@ -75,6 +76,11 @@ def _convert_of(kind: inspect.Type) -> Convert:
 def _raw(context: RunContext, value: Any) -> Any:
     del context
     return value
+
+
+def _raw_text(context: RunContext, value: Any) -> Any:
+    del context
+    return value if isinstance(value, str) else to_text(value)
 
 
 def _text(context: RunContext, value: Any) -> Any:

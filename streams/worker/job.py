@@ -247,10 +247,13 @@ class Job:
         self, failure: BaseException, started_at: datetime, outputs: dict[str, Any] | None
     ) -> Outcome:
         message = str(failure) or type(failure).__name__
-        if not isinstance(failure, TidewheelError):
+        if isinstance(failure, TidewheelError):
+            trace = traceback.format_exception_only(failure)
+        else:  # nobody foresaw it: where it happened tells more than its words
             message = f"{type(failure).__name__}: {failure}"
+            trace = traceback.format_exception(failure, limit=-8)
         self.out.error(message)
-        self.out.trace("".join(traceback.format_exception(failure, limit=-8)))
+        self.out.trace("".join(trace))
         return self._ended(StateType.FAILED, started_at, outputs=outputs)
 
     def _ended(

@@ -42,6 +42,10 @@ def test_return_without_a_format_returns_nothing(run: Run) -> None:
     assert run("debug.Return") == {"value": None}
 
 
+def test_a_format_that_is_no_text_is_made_one(run: Run) -> None:
+    assert run("debug.Return", format=1) == {"value": "1"}
+
+
 def test_output_values_are_rendered_as_text(run: Run) -> None:
     out = run("output.OutputValues", values={"a": "{{ 1 + 1 }}", "b": ["{{ taskrun.id }}", 3]})
     assert out == {"values": {"a": "2", "b": ["r1", 3]}}
