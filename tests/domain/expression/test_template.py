@@ -261,6 +261,7 @@ def test_variables_stay_as_they_were() -> None:
         ("{% set n = 1 %}{% if true %}{% set n = 2 %}{% endif %}{{ n }}", "2"),
         ("{% macro f(a, b=2) %}{{ a }}{{ b }}{% endmacro %}{{ f(1) }}{{ f(b=3, a=0) }}", "1203"),
         ("{% macro f() %}{{ list }}{% endmacro %}{{ f() ?? 'not seen' }}", "not seen"),
+        ("{{ f(1) }}{% macro f(a) %}<{{ a }}>{% endmacro %}", "<1>"),
         ("{% for e in m.b %}{{ e.key }}={{ e.value }}{% endfor %}", "c=deep"),
         (
             "{% for x in null %}a{% else %}b{% endfor %}|{% for x in [] %}a{% else %}b{% endfor %}",

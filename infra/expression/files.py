@@ -1,0 +1,158 @@
+"""The functions on files: `read`, `fileURI`, `fileSize`, `fileExists`, `isFileEmpty`.
+
+A file is the execution's own (or of the execution that started it), by `kestra:///` URI, or a
+namespace file, by path or `nsfile://` URI. Anything else is refused, local files included.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import msgspec
+
+from domain.errors import InvalidInput, NotFound
+from domain.expression.errors import Fault, LimitFault
+from domain.ports.files import FileVersion, NamespaceFiles
+from domain.ports.stores import Blobs
+
+_SCHEME: Final = "kestra:///"
+
+
+class Origin(msgspec.Struct, frozen=True):
+    """An execution, named by where its files are."""
+
+    namespace: str
+    flow_id: str
+    execution_id: str
+
+
+class FileFunctions:
+    """Answers the functions on files.
+
+    Args:
+        blobs: internal storage.
+        files: namespace files.
+        tenant: whose.
+        namespace: of the flow; default of every function.
+        origins: executions whose files may be read.
+    """
+
+    def __init__(
+        self,
+        blobs: Blobs,
+        files: NamespaceFiles,
+        tenant: str,
+        namespace: str,
+        origins: tuple[Origin, ...],
+    ) -> None:
+        self._blobs = blobs
+        self._files = files
+        self._tenant = tenant
+        self._namespace = namespace
+        self._bases = tuple(map(_base, origins))
+
+    def read(self, path: Any, namespace: Any, version: Any, longest: int) -> str:
+        """Return a file's text.
+
+        Raises:
+            Fault: it does not exist or may not be read.
+            LimitFault: it is longer than `longest` bytes.
+        """
+        uri = self._existing(path, namespace, version)
+        if self._blobs.size(uri) > longest:
+            raise LimitFault(f"The file '{path}' is too large to be read into an expression.")
+        with self._blobs.open(uri) as file:
+            return file.read().decode(errors="replace")
+
+    def uri(self, path: Any, namespace: Any, version: Any) -> str:
+        """Return the URI of a namespace file, also of one that does not exist.
+
+        Raises:
+            Fault: the path is none.
+        """
+        inner, place = self._namespace_file(path, namespace)
+        found = self._find(place, inner, version)
+        if found is not None:
+            return found.uri
+        return f"{_SCHEME}{place.replace('.', '/')}/_files{inner}"
+
+    def size(self, uri: Any, namespace: Any) -> int:
+        """Return a file's bytes.
+
+        Raises:
+            Fault: it does not exist or may not be read.
+        """
+        return self._blobs.size(self._existing(uri, namespace, None))
+
+    def exists(self, uri: Any, namespace: Any) -> bool:
+        """Tell whether a file exists.
+
+        Raises:
+            Fault: it may not be read.
+        """
+        found = self._located(uri, namespace, None)
+        return found is not None and self._blobs.exists(found)
+
+    def _existing(self, path: Any, namespace: Any, version: Any) -> str:
+        found = self._located(path, namespace, version)
+        try:
+            if found is not None and self._blobs.exists(found):
+                return found
+        except (InvalidInput, NotFound) as error:
+            raise Fault(str(error)) from None
+        raise Fault(f"The file '{path}' does not exist.")
+
+    def _located(self, path: Any, namespace: Any, version: Any) -> str | None:
+        """Return a file's URI in internal storage; None for a namespace file that is not there."""
+        text = _path(path)
+        if text.startswith(_SCHEME):
+            marker = f"{_SCHEME}{self._namespace.replace('.', '/')}/_files/"
+            if text.startswith(marker):
+                found = self._find(self._namespace, "/" + text.removeprefix(marker), version)
+                return text if found is None else found.uri
+            if text.startswith(self._bases):
+                return text
+            raise Fault(f"Unable to read the file '{text}': it is not a file of this execution.")
+        if text.startswith("file:"):
+            raise Fault(f"The path {text} is not authorized.")
+        inner, place = self._namespace_file(text, namespace)
+        found = self._find(place, inner, version)
+        return None if found is None else found.uri
+
+    def _namespace_file(self, path: Any, namespace: Any) -> tuple[str, str]:
+        """Return path, from `/`, and namespace of a namespace file."""
+        text, place = _path(path), namespace
+        if text.startswith("nsfile://"):
+            host, _, inner = text.removeprefix("nsfile://").partition("/")
+            place = place or host or None
+            text = inner
+        elif "://" in text:
+            raise Fault(f"Cannot process the URI {text}: its scheme is not supported.")
+        if place is None:
+            place = self._namespace
+        if not isinstance(place, str):
+            raise Fault("A text is expected as argument 'namespace'.")
+        return "/" + text.lstrip("/"), place
+
+    def _find(self, namespace: str, path: str, version: Any) -> FileVersion | None:
+        if version is not None and (not isinstance(version, int) or isinstance(version, bool)):
+            raise Fault("A whole number is expected as argument 'version'.")
+        try:
+            return self._files.find(self._tenant, namespace, path, version)
+        except InvalidInput as error:
+            raise Fault(str(error)) from None
+
+
+def _path(path: Any) -> str:
+    if not isinstance(path, str) or not path:
+        raise Fault("A path or URI is expected.")
+    if ".." in path.replace("\\", "/").split("/"):
+        raise Fault("Path must not contain '../'")
+    return path
+
+
+def _base(origin: Origin) -> str:
+    from streams.worker.context import slug
+
+    namespace = origin.namespace.replace(".", "/")
+    return f"{_SCHEME}{namespace}/{slug(origin.flow_id)}/executions/{origin.execution_id}/"
