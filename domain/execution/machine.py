@@ -16,16 +16,18 @@ import msgspec
 
 from domain.errors import BrokenInvariant
 from domain.execution import rejections as r
-from domain.execution.advance import advance
+from domain.execution.advance import advance, close
 from domain.execution.commands import MACHINE_COMMANDS, CreateExecution, ExecutionCommand, tag_of
 from domain.execution.context import DEFAULT_SETTINGS, Answer, Context, Question, Settings
 from domain.execution.creation import create, created
 from domain.execution.decide import decide
 from domain.execution.effects import AnyEffect
-from domain.execution.events import ExecutionEvent
+from domain.execution.ending import interrupt
+from domain.execution.events import ExecutionEnded, ExecutionEvent
 from domain.execution.evolve import begin
 from domain.execution.fold import note_command
-from domain.execution.index import index_of
+from domain.execution.index import drop_index, index_of
+from domain.execution.lifecycle import TERMINAL, StateType
 from domain.execution.lookups import LookupNeeded
 from domain.execution.plan import plan_of
 from domain.execution.react import react
@@ -34,6 +36,7 @@ from domain.execution.sla import check_assertions
 from domain.execution.state import Execution
 from domain.execution.turn import Turn
 from domain.flow.model import Flow
+from domain.log import Level
 from domain.record.envelope import instant_of, milliseconds_of
 
 
@@ -104,6 +107,43 @@ def step(
     return _go_on(turn, command)
 
 
+def give_up(
+    flow: Flow | None,
+    state: Execution | None,
+    command: ExecutionCommand,
+    context: Context,
+    reason: str,
+) -> Step:
+    """Fail an execution whose step cannot be made or recorded, instead of losing or repeating it.
+
+    Args:
+        flow: the flow in the revision of the execution; None: there is none.
+        state: the execution as the log has it, folded anew after the step that went wrong.
+        command: the command of that step.
+        context: as for that step.
+        reason: what went wrong, in words for people.
+    """
+    if state is None:
+        if not isinstance(command, CreateExecution):
+            return Step((), None)
+        # neither inputs nor task runs are kept: they may be what does not fit
+        small = msgspec.structs.replace(
+            command, inputs={}, task_runs=[], histories=[], variables={}, error=reason
+        )
+        result = _first(flow, small, context)
+        assert isinstance(result, Step)
+        return result
+    drop_index(state)
+    turn = Turn(state, plan_of(flow or _missing(state)), context)
+    turn.log(Level.ERROR, reason)
+    if state.state.current not in TERMINAL:
+        interrupt(turn, state.task_runs.values(), StateType.FAILED)
+        turn.emit(ExecutionEnded(state=StateType.FAILED, error=reason))
+    close(turn)
+    turn.index.rest()
+    return _ended(turn, command)
+
+
 def react_again(
     flow: Flow | None, state: Execution, record: EventRecord, settings: Settings = DEFAULT_SETTINGS
 ) -> Sequence[AnyEffect]:
@@ -147,7 +187,6 @@ def _first(flow: Flow | None, command: ExecutionCommand, context: Context) -> St
 
 
 def _go_on(turn: Turn, command: ExecutionCommand) -> Step | Needs:
-    state = turn.state
     if turn.command_id not in (None, command.command_id):
         raise BrokenInvariant(f"{command.command_id} came while {turn.command_id} needs answers")
     turn.command_id = command.command_id
@@ -162,6 +201,12 @@ def _go_on(turn: Turn, command: ExecutionCommand) -> Step | Needs:
     except LookupNeeded as needed:
         return Needs((needed.question,))
     turn.index.pending = None
+    return _ended(turn, command)
+
+
+def _ended(turn: Turn, command: ExecutionCommand) -> Step:
+    """Close the books of a step: remember the command, name the effects."""
+    state = turn.state
     events = turn.events
     if not events:
         return Step((), state)
@@ -206,6 +251,7 @@ __all__ = [
     "Question",
     "Settings",
     "Step",
+    "give_up",
     "react",
     "react_again",
     "step",

@@ -194,6 +194,10 @@ class Turn:
         """Ask to be woken after a while."""
         self.schedule(purpose, self.now + delay, run)
 
+    def waits_for(self, purpose: str, run: TaskRun) -> bool:
+        """Whether a task run has a timer of this purpose."""
+        return timer_id(purpose, run.id) in self.state.timers
+
     def cancel(self, purpose: str, run_id: str | None = None) -> None:
         """Withdraw a timer, if there is one."""
         wanted = timer_id(purpose, run_id)

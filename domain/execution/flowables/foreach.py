@@ -98,6 +98,8 @@ class EachRule(FlowableRule):
                 scope.open_iterations.discard(iteration)
         limit = self.limit(task.task)
         begun = len(scope.iterations)
+        if turn.waits_for(timers.CONTINUE, run):
+            return False
         most = min(len(values), begun + BATCH)
         while begun < most and (limit <= 0 or len(scope.open_iterations) < limit):
             turn.create(branch[0], run, values[begun], begun)

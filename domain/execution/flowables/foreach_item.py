@@ -82,6 +82,8 @@ class ItemsRule(FlowableRule):
         """Start children while there is room; end when all of them have ended."""
         items = task.task
         assert isinstance(items, ItemsTask)
+        if turn.waits_for(timers.CONTINUE, run):
+            return
         owner = items.owner
         values = run.values or []
         counts: dict[str, int] = dict((run.outputs or {}).get(ITERATIONS, {}))
