@@ -7,6 +7,7 @@ from typing import Final
 
 import msgspec
 
+from domain.duration import format_duration
 from streams.worker.context import RunContext
 from streams.worker.plugin import TaskPlugin
 
@@ -19,6 +20,7 @@ class SleepProperties(msgspec.Struct):
 
 def sleep(context: RunContext, properties: SleepProperties) -> None:
     """Wait; a kill or timeout ends it at once."""
+    context.out.info(f"Waiting for {format_duration(properties.duration)}")
     context.sleep(properties.duration.total_seconds())
 
 

@@ -124,8 +124,10 @@ def test_sleep_ends_as_soon_as_it_is_interrupted(run: Run, bench: Bench) -> None
         run("flow.Sleep", duration="PT1H")
 
 
-def test_sleep_takes_seconds_too(run: Run) -> None:
+def test_sleep_takes_seconds_too_and_says_what_it_waits_for(run: Run, bench: Bench) -> None:
     assert run("flow.Sleep", duration=0) is None
+    run("flow.Sleep", duration="PT0.001S")
+    assert [e.message for e in bench.lines()] == ["Waiting for PT0S", "Waiting for PT0.001S"]
 
 
 def test_resume_is_a_command_to_the_other_execution(tmp_path: Path) -> None:
