@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from api.views.flow import plain
+from api.views.flow import shown_inputs
 from domain.flow.common import Check
 from domain.flow.inputs import InputValue, ResolvedInputs
 
@@ -27,7 +27,7 @@ def inputs_view(
 
 
 def _input_view(item: InputValue) -> dict[str, Any]:
-    view: dict[str, Any] = {"input": plain(item.input)}
+    view: dict[str, Any] = {"input": shown_inputs([item.input])[0]}
     if item.value is not None:
         view["value"] = item.value
     return view | {

@@ -18,7 +18,7 @@ from api.errors import missing_body, not_found
 from api.flow_edit import with_task
 from api.parameters import Parameters, read_page, read_query, read_sorts
 from api.reply import Reply
-from api.views.flow import flow_view, fragment, task_view
+from api.views.flow import fragment, shown_flow, shown_task
 from domain.ids import DEFAULT_TENANT
 
 YAML = frozenset({"", "application/x-yaml"})
@@ -166,7 +166,7 @@ class Flows(Controller):
         task = None if flow is None else flow.find_task(segment(task_id))
         if task is None:
             raise not_found()
-        return reply.json(task_view(task))
+        return reply.json(shown_task(task))
 
     @patch(
         "/{namespace:str}/{flow_id:str}/{task_id:str}", operation_id="updateTask", status_code=200
@@ -181,7 +181,7 @@ class Flows(Controller):
         checked = flows.check(own, with_task(stored.source, segment(task_id), task))
         revision, _ = await flows.save(own, checked)
         return reply.json(
-            flow_view(msgspec.structs.replace(checked.flow, revision=revision.revision))
+            shown_flow(msgspec.structs.replace(checked.flow, revision=revision.revision))
         )
 
 

@@ -1,51 +1,28 @@
-"""Flows as JSON: what the source says, with the members that clients rely on filled in."""
+"""Flows as the API shows them: stored, just saved, or as their executions see them."""
 
 from __future__ import annotations
 
 import re
-from datetime import timedelta
-from enum import Enum
-from typing import Any, Final
+from collections.abc import Iterable
+from typing import Any
 
 import msgspec
 
 from api.views.text import instant
-from domain.duration import format_duration
-from domain.flow.input_types import Input, MultiselectInput, SelectInput
+from domain.flow.input_types import Input
 from domain.flow.model import Flow
+from domain.flow.render_json import flow_json, task_json, to_json
 from domain.flow.tasks import Task
-from domain.flow.triggers import Trigger
 from domain.record.values import FlowRevision
 
 View = dict[str, Any]
 
-_UNWRITTEN: Final = frozenset({"spelling", "has_defaults", "tenant_id", "properties"})
-_ALWAYS: Final[dict[type, frozenset[str]]] = {
-    Input: frozenset({"required"}),
-    SelectInput: frozenset({"allow_custom_value", "is_radio", "auto_select_first"}),
-    MultiselectInput: frozenset({"item_type", "allow_custom_value", "auto_select_first"}),
-    Flow: frozenset({"disabled", "deleted"}),
-}
-"""Fields that are shown also where they hold their default."""
-_HIDDEN: Final[dict[type, frozenset[str]]] = {Flow: frozenset({"draft", "tasks"})}
-
-
-def flow_view(flow: Flow) -> View:
-    """Return a flow as the answer to a write shows it."""
-    view: View = plain(flow)
-    ordered: View = {key: view.pop(key) for key in _HEAD if key in view}
-    ordered["disabled"], ordered["deleted"] = view.pop("disabled"), view.pop("deleted")
-    ordered |= {key: view.pop(key) for key in ("labels", "variables") if key in view}
-    ordered["tasks"] = [plain(task) for task in flow.tasks]
-    return ordered | view
-
-
-_HEAD: Final = ("id", "namespace", "revision", "description", "inputs", "outputs")
+_INPUT_LISTS = frozenset({"inputs", "onResume"})
 
 
 def saved_view(flow: Flow, source: str) -> View:
     """Return a flow that was just stored, with its source."""
-    return flow_view(flow) | {"source": source}
+    return shown_flow(flow) | {"source": source}
 
 
 def stored_view(
@@ -72,7 +49,7 @@ def stored_view(
         }
     else:
         view = {}
-        for key, value in flow_view(flow).items():
+        for key, value in shown_flow(flow).items():
             view[key] = value
             if key == "revision" and not stored.deleted:
                 view["updated"] = instant(stored.updated)
@@ -87,7 +64,7 @@ def light_view(flow: Flow) -> View:
     """Return a flow as its executions show it: tasks and triggers by id and type only."""
     view: View = {"id": flow.id, "namespace": flow.namespace, "revision": flow.revision}
     if flow.inputs:
-        view["inputs"] = [plain(item) for item in flow.inputs]
+        view["inputs"] = shown_inputs(flow.inputs)
     return view | {
         "disabled": flow.disabled,
         "deleted": flow.deleted,
@@ -95,28 +72,9 @@ def light_view(flow: Flow) -> View:
         "errors": [_light(task) for task in flow.errors],
         "afterExecution": [_light(task) for task in flow.after_execution],
         "triggers": [{"id": item.id, "type": item.type} for item in flow.triggers],
-        "sla": [plain(item) for item in flow.sla],
+        "sla": [to_json(item) for item in flow.sla],
         "finally": [_light(task) for task in flow.finally_],
     }
-
-
-def task_view(task: Task) -> View:
-    """Return one task."""
-    view: View = plain(task)
-    return view
-
-
-def plain(value: Any) -> Any:
-    """Return a value of the language as JSON: what holds its default is left out."""
-    if isinstance(value, msgspec.Struct):
-        return _struct(value)
-    if isinstance(value, tuple | list):
-        return [plain(item) for item in value]
-    if isinstance(value, dict):
-        return {key: plain(item) for key, item in value.items()}
-    if isinstance(value, timedelta):
-        return format_duration(value)
-    return value.value if isinstance(value, Enum) else value
 
 
 def fragment(source: str, text: str | None) -> list[str]:
@@ -133,32 +91,50 @@ def fragment(source: str, text: str | None) -> list[str]:
     return []
 
 
-def _struct(value: msgspec.Struct) -> View:
-    view: View = {}
-    always = frozenset[str]().union(
-        *(names for kind, names in _ALWAYS.items() if isinstance(value, kind))
-    )
-    hidden = _HIDDEN.get(type(value), frozenset())
-    for field in msgspec.structs.fields(value):
-        if field.name in _UNWRITTEN or field.name in hidden:
-            continue
-        item = getattr(value, field.name)
-        if field.name not in always and item in (field.default, _made(field)):
-            continue
-        view[field.encode_name] = plain(item)
-    if isinstance(value, Task | Trigger):
-        view |= plain(getattr(value, "properties", {}))
-    return view
-
-
-def _made(field: msgspec.structs.FieldInfo) -> Any:
-    factory = field.default_factory
-    return None if factory is msgspec.NODEFAULT else factory()
-
-
 def _light(task: Task) -> View:
     view: View = {"id": task.id, "type": task.type}
     for name, children in task.branches():
         if "." not in name and children:
             view[name] = [_light(child) for child in children]
     return view
+
+
+def shown_flow(flow: Flow) -> View:
+    """Return a flow as the API shows it, without `updated` and `source`."""
+    view = flow_json(flow)
+    _defaults_as_text(view)
+    return view
+
+
+def shown_task(task: Task) -> View:
+    """Return one task as the API shows it."""
+    view = task_json(task)
+    _defaults_as_text(view)
+    return view
+
+
+def shown_inputs(inputs: Iterable[Input]) -> list[View]:
+    """Return inputs as the API shows them."""
+    views: list[View] = [to_json(item) for item in inputs]
+    _defaults_as_text({"inputs": views})
+    return views
+
+
+def _defaults_as_text(value: Any) -> None:
+    """Make the defaults of inputs texts, at any depth: clients read them as templates."""
+    if isinstance(value, list):
+        for item in value:
+            _defaults_as_text(item)
+    elif isinstance(value, dict):
+        for name, member in value.items():
+            if name in _INPUT_LISTS and isinstance(member, list):
+                for item in member:
+                    _as_text(item)
+            _defaults_as_text(member)
+
+
+def _as_text(declared: Any) -> None:
+    if isinstance(declared, dict):
+        for name in ("defaults", "prefill"):
+            if name in declared and not isinstance(declared[name], str):
+                declared[name] = msgspec.json.encode(declared[name]).decode()
