@@ -5,6 +5,7 @@ import pytest
 
 from domain.flow.core_specs import CORE_CATALOGUE
 from infra.plugins.catalogue import core_plugins
+from infra.plugins.reference import PAGE, page
 from streams.worker.plugin import TaskPlugin
 
 WITHOUT_CODE = {
@@ -38,3 +39,7 @@ def test_the_code_reads_every_property_that_the_language_allows(plugin: TaskPlug
     }
     assert set(spec.properties) - known <= {"sslOptions"}
     assert required <= {name for name, one in spec.properties.items() if one.required}
+
+
+def test_the_reference_page_is_what_the_code_says() -> None:
+    assert PAGE.read_text(encoding="utf-8") == page(), "run: python -m infra.plugins.reference"
