@@ -18,11 +18,12 @@ from domain.ports.log import Log, LogConsumer
 from domain.ports.metrics import Metrics
 from domain.ports.stores import Snapshots
 from domain.record.envelope import Record
-from domain.record.topics import EXECUTION_EVENTS
+from domain.record.topics import EXECUTION_EVENTS, TRIGGER_EVENTS
 from projections.bulk import BulkWriter, Stopping
 from projections.options import ProjectionsOptions
 from projections.projector import STATELESS, TOPICS, ExecutionProjector, Pending
 from projections.store import DocumentWriter
+from projections.triggers.project import TriggerFold
 
 Place = tuple[str, int]
 """Topic and partition."""
@@ -79,6 +80,7 @@ class Indexer:
         self._paused: set[Place] = set()
         self._moved = Condition()
         self._projectors: dict[int, ExecutionProjector] = {}
+        self._triggers: dict[int, TriggerFold] = {}
         self._next: dict[Place, int] = {}
         """Next offset wanted, by partition that is ours; all before it is written."""
         self._committed: dict[Place, int] = {}
@@ -239,11 +241,14 @@ class Indexer:
 
     def _take(self, record: Record, pending: list[Pending]) -> None:
         self._metrics.count("indexer_records", 1, record.topic)
-        project = STATELESS.get(record.topic)
-        if project is None:
+        if record.topic == EXECUTION_EVENTS:
             self._projectors[record.partition].take(record)
+            return
+        if record.topic == TRIGGER_EVENTS:
+            writes = self._triggers[record.partition].writes_of(record)
         else:
-            pending += [Pending(write, record) for write in project(record)]
+            writes = STATELESS[record.topic](record)
+        pending += [Pending(write, record) for write in writes]
 
     def _write(
         self,
@@ -294,6 +299,8 @@ class Indexer:
                 self._projectors[partition] = self._recovered(
                     partition, first, start, end, keep=known
                 )
+            elif topic == TRIGGER_EVENTS:
+                self._triggers[partition] = TriggerFold()
             self._next[topic, partition] = start
             self._committed[topic, partition] = start
         with self._moved:
@@ -305,6 +312,8 @@ class Indexer:
             self._committed.pop((topic, partition), None)
             if topic == EXECUTION_EVENTS:
                 self._projectors.pop(partition, None)
+            elif topic == TRIGGER_EVENTS:
+                self._triggers.pop(partition, None)
         with self._moved:
             self._moved.notify_all()
 

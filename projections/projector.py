@@ -26,7 +26,7 @@ from domain.execution.state import Execution
 from domain.ports.log import LogReader
 from domain.ports.stores import Snapshots
 from domain.record.envelope import Record
-from domain.record.topics import EXECUTION_EVENTS, FLOWS, LOGS, METRICS
+from domain.record.topics import EXECUTION_EVENTS, FLOWS, LOGS, METRICS, TRIGGER_EVENTS
 from projections.executions.project import write_of
 from projections.flows.project import writes_of as flow_writes
 from projections.logs.document import LOGS as LOG_LINES
@@ -229,5 +229,5 @@ STATELESS: dict[str, Projection] = {
 }
 """Topics whose records are projected one by one."""
 
-TOPICS = (FLOWS, LOGS, METRICS, EXECUTION_EVENTS)
+TOPICS = (FLOWS, LOGS, METRICS, TRIGGER_EVENTS, EXECUTION_EVENTS)
 """Topics that are projected; an execution's deletion comes behind its lines."""

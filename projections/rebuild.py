@@ -12,11 +12,12 @@ from domain.errors import UnreadableRecord
 from domain.ports.log import Log
 from domain.ports.metrics import Metrics, NoMetrics
 from domain.ports.stores import Snapshots
-from domain.record.topics import EXECUTION_EVENTS
+from domain.record.topics import EXECUTION_EVENTS, TRIGGER_EVENTS
 from projections.bulk import BulkWriter
 from projections.options import ProjectionsOptions
 from projections.projector import STATELESS, TOPICS, ExecutionProjector, Pending
 from projections.store import DocumentWriter, Generations, ReadModel, ReadStore
+from projections.triggers.project import TriggerFold
 
 Place = tuple[str, int]
 """Topic and partition."""
@@ -73,6 +74,7 @@ class Rebuild:
         self._metrics = metrics or NoMetrics()
         self._progress = progress or (lambda _topic, _read, _all: None)
         self._projectors: dict[int, ExecutionProjector] = {}
+        self._triggers: dict[int, TriggerFold] = {}
         self._next: dict[Place, int] = {}
         self._records = self._documents = self._unreadable = self._refused = 0
 
@@ -119,8 +121,14 @@ class Rebuild:
                 try:
                     if topic == EXECUTION_EVENTS:
                         self._projector(partition, first).take(record)
+                        writes = []
+                    elif topic == TRIGGER_EVENTS:
+                        writes = self._triggers.setdefault(partition, TriggerFold()).writes_of(
+                            record
+                        )
                     else:
-                        pending += [Pending(w, record) for w in STATELESS[topic](record)]
+                        writes = STATELESS[topic](record)
+                    pending += [Pending(write, record) for write in writes]
                 except UnreadableRecord:
                     self._unreadable += 1
                 if self._records % self._options.batch_documents == 0:

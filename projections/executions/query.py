@@ -250,7 +250,7 @@ class ExecutionQueries:
         found: dict[str, Execution] = {
             document.flow_key: document.body for document in hits.documents
         }
-        order = dict.fromkeys(keys) if keys else sorted(found)
+        order = dict.fromkeys(keys) if keys else sorted(found, key=lambda key: key.split("/"))
         return [found[key] for key in order if key in found]
 
     def _scan(self, condition: Condition) -> Iterator[ExecutionDocument]:

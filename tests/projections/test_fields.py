@@ -142,7 +142,8 @@ def test_the_text_of_a_query_is_a_condition_of_its_own() -> None:
             (
                 "Unsupported field 'nosuch'. Expected one of: [childFilter, metadata, triggerState,"
                 " endDate, parentPath, triggerExecutionId, type, taskRunId, path, flowRevision,"
-                " assetId, scope, id, state, flowId, expirationDate, timeRange, workerId, level, kind,"
+                " assetId, scope, id, state, flowId, expirationDate, timeRange, workerId,"
+                " level, kind,"
                 " created, triggerId, version, labels, q, executionId, existingOnly, namespace,"
                 " updated, startDate, taskId, username]"
             ),
@@ -152,7 +153,8 @@ def test_the_text_of_a_query_is_a_condition_of_its_own() -> None:
             one("q", OP.REGEX, "x"),
             UnsupportedFilter,
             (
-                "Provided query filters are invalid: Operation REGEX is not supported for field QUERY."
+                "Provided query filters are invalid: Operation REGEX is not supported for"
+                " field QUERY."
                 " Supported operations are EQUALS, NOT_EQUALS"
             ),
         ),
@@ -161,7 +163,8 @@ def test_the_text_of_a_query_is_a_condition_of_its_own() -> None:
             one("state", OP.EQUALS, "RUNNING"),
             UnsupportedFilter,
             (
-                "Provided query filters are invalid: Field STATE is not supported for resource FLOW."
+                "Provided query filters are invalid: Field STATE is not supported for"
+                " resource FLOW."
                 " Supported fields are LABELS, NAMESPACE, QUERY, SCOPE, FLOW_ID"
             ),
         ),
@@ -170,7 +173,8 @@ def test_the_text_of_a_query_is_a_condition_of_its_own() -> None:
             one("labels", OP.EQUALS, "b", "a"),
             UnsupportedFilter,
             (
-                "Provided query filters are invalid: Field LABELS is not supported for resource LOG."
+                "Provided query filters are invalid: Field LABELS is not supported for"
+                " resource LOG."
                 " Supported fields are QUERY, SCOPE, NAMESPACE, START_DATE, END_DATE, FLOW_ID,"
                 " TRIGGER_ID, MIN_LEVEL, EXECUTION_ID"
             ),

@@ -1,0 +1,1 @@
+"""Read model of triggers: where each one stands."""
