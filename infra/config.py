@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 
@@ -56,7 +56,7 @@ class Data(msgspec.Struct, frozen=True, kw_only=True):
 class Variables(msgspec.Struct, frozen=True, kw_only=True):
     """What expressions see of the installation. All since 0.1."""
 
-    globals: dict[str, object] = {}
+    globals: dict[str, Any] = {}
     """`globals` in expressions; JSON in the environment."""
     env_prefix: str = "ENV_"
     """Environment variables with this prefix are `envs` in expressions, in lower case."""
