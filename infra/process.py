@@ -11,6 +11,7 @@ import contextlib
 import logging
 import os
 import signal
+import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
 
@@ -42,6 +43,8 @@ def serve(
     """
     set_up_logging(name, config.server.log_level, config.server.log_format)
     threading.excepthook = thread_failed
+    # a hop between threads waits for the interpreter; the default of 5 ms is longer than a hop
+    sys.setswitchinterval(0.0005)
     loop_factory = _loop_factory(config)
     with asyncio.Runner(loop_factory=loop_factory) as runner:
         runner.run(_serve(config, roles, ready))

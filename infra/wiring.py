@@ -300,7 +300,28 @@ def _indexer(shop: _Shop) -> None:
 
 
 def _scheduler(shop: _Shop) -> None:
-    del shop
+    from domain.record.topics import TRIGGER_COMMANDS
+    from infra.answers import RuntimeAnswers
+    from streams.scheduler.scheduler import GROUP, build_scheduler
+
+    member = shop.config.scheduler.id or socket.gethostname()
+    scheduler = build_scheduler(
+        shop.log,
+        shop.flows,
+        RuntimeAnswers(shop.world),
+        shop.clock,
+        shop.config.scheduler,
+        shop.metrics,
+        writer=f"{member}:{shop.nonce}",
+        committed=shop.committed(GROUP, TRIGGER_COMMANDS),
+        fatal=shop.fatal,
+        soon=None if shop.config.engine == "embedded" else shop.soon,
+        settings=shop.settings,
+        encrypt=shop.encryption.encrypt if shop.encryption.has_key else None,
+        snapshots=shop.snapshots(f"scheduler-{member}"),
+    )
+    shop.assembly.add(scheduler.start, scheduler.close)
+    shop.drive(GROUP, member, [scheduler.handler])
 
 
 def _webserver(shop: _Shop) -> None:

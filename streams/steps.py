@@ -125,11 +125,15 @@ class StepHandler:
         self._partitions: dict[int, _Partition] = {}
 
     def assigned(self, partitions: Sequence[int]) -> None:
-        """Everything known of these partitions is stale from now on."""
+        """Fold these partitions anew, at once: timers are due without any command."""
         for number in partitions:
             known = self._partitions.setdefault(number, _Partition())
             known.fresh = False
             known.recent.clear()
+        try:
+            self.catch_up(partitions)
+        except Exception as error:  # noqa: BLE001 - an engine would go on without the timers
+            self._fatal(error)
 
     def revoked(self, partitions: Sequence[int]) -> None:
         """Drop these partitions."""
@@ -141,7 +145,7 @@ class StepHandler:
                 self._stepper.forget(number)
 
     def catch_up(self, partitions: Iterable[int]) -> None:
-        """Fold these partitions now rather than at their first command."""
+        """Fold those of these partitions that are stale."""
         for number in partitions:
             known = self._partitions.get(number)
             if known is not None and not known.fresh:
