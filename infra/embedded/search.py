@@ -51,10 +51,8 @@ def _told() -> Iterator[None]:
     """Say what SQLite says in the port's words."""
     try:
         yield
-    except (sqlite3.OperationalError, sqlite3.InterfaceError, OSError) as error:
+    except (sqlite3.Error, OSError) as error:
         raise StoreUnavailable(f"the read store does not answer: {error}") from error
-    except sqlite3.ProgrammingError as error:
-        raise StoreUnavailable(f"the read store is closed: {error}") from error
 
 
 class SqliteReadStore:
@@ -77,8 +75,7 @@ class SqliteReadStore:
         self._tables: dict[tuple[str, int], Table] = {}
         self._closed = False
         with _told():
-            self._writer = _connect(path)
-            self._writer.execute(_GENERATIONS)
+            self._writer = _opened(path)
             self._wal: int | None = None
             self._outdated = self._prepare()
 
@@ -257,6 +254,8 @@ class SqliteReadStore:
     def write(self, writes: Sequence[Write], building: dict[str, int]) -> list[Failure]:
         """Write all in order; into these new generations instead of the live ones, by model."""
         failures: list[Failure] = []
+        if self._closed:
+            raise StoreUnavailable("the read store is closed")
         with _told(), self._transaction():
             tables: dict[str, Table] = {}
             for write in writes:
@@ -274,6 +273,8 @@ class SqliteReadStore:
                 except (
                     sqlite3.IntegrityError,
                     sqlite3.DataError,
+                    sqlite3.InterfaceError,
+                    sqlite3.ProgrammingError,
                     OverflowError,
                     UnicodeEncodeError,
                 ) as error:
@@ -474,6 +475,21 @@ class _Building:
     def sync(self) -> None:
         """Write through to the disk."""
         self._store.sync()
+
+
+def _opened(path: Path) -> sqlite3.Connection:
+    """The writing connection; a file that is no database is put aside: the log has everything."""
+    try:
+        connection = _connect(path)
+    except sqlite3.OperationalError:
+        raise
+    except sqlite3.DatabaseError:
+        path.replace(path.with_name(path.name + ".broken"))
+        for suffix in ("-wal", "-shm"):
+            path.with_name(path.name + suffix).unlink(missing_ok=True)
+        connection = _connect(path)
+    connection.execute(_GENERATIONS)
+    return connection
 
 
 def _connect(path: Path) -> sqlite3.Connection:
