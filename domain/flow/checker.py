@@ -12,6 +12,7 @@ from datetime import timedelta
 from typing import Any, Final
 
 from domain.flow.common import Concurrency, Label, Retry, Sla
+from domain.flow.cycles import cyclic
 from domain.flow.input_checker import check_inputs
 from domain.flow.input_types import INPUT_TYPES
 from domain.flow.model import Flow
@@ -245,29 +246,13 @@ def _check_dag(dag: Dag, path: Path, reading: Reading) -> None:
                 "Name tasks of the same Dag.",
                 at=(*path, "tasks", index, "dependsOn"),
             )
-    cyclic = _cyclic(depends)
-    if cyclic:
+    found = cyclic(depends)
+    if found:
         reading.rule(
             path,
-            f"Cyclic dependency detected: {', '.join(cyclic)}",
+            f"Cyclic dependency detected: {', '.join(found)}",
             "Remove one of the dependencies.",
         )
-
-
-def _cyclic(depends: dict[str, tuple[str, ...]]) -> list[str]:
-    """Return the tasks that lie on a cycle, in order of declaration."""
-    return [name for name in depends if name in _reachable(name, depends)]
-
-
-def _reachable(start: str, depends: dict[str, tuple[str, ...]]) -> set[str]:
-    seen: set[str] = set()
-    waiting = list(depends[start])
-    while waiting:
-        name = waiting.pop()
-        if name not in seen and name in depends:
-            seen.add(name)
-            waiting.extend(depends[name])
-    return seen
 
 
 def _check_retry(retry: Retry, path: Path, reading: Reading) -> None:

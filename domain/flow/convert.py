@@ -19,7 +19,6 @@ from domain.duration import InvalidDuration, parse_duration
 from domain.flow.common import Label
 from domain.flow.reading import INVALID, Path, Reading, is_template
 from domain.flow.violations import as_text
-from domain.plugin import nearest
 
 Convert = Callable[[Any, Path, Reading], Any]
 """Value, its path, where to report: the converted value or INVALID."""
@@ -240,7 +239,7 @@ def _literal(allowed: tuple[str, ...]) -> Convert:
         if isinstance(value, str) and value in allowed:
             return value
         text = as_text(value) if not isinstance(value, dict | list) else "a structure"
-        meant = nearest(text, allowed)
+        meant = reading.nearest(text, allowed)
         reading.shape(
             path,
             f"'{text[:100]}' is not one of the values accepted: [{', '.join(allowed)}]",

@@ -7,6 +7,9 @@ from collections.abc import Iterator, Sequence
 from datetime import timedelta
 from typing import Any, Final
 
+from domain.expression import Fault
+from domain.expression.regexes import compiled
+from domain.flow.cycles import cyclic
 from domain.flow.input_types import (
     ArrayInput,
     DurationInput,
@@ -22,9 +25,9 @@ from domain.flow.input_types import (
     StringInput,
 )
 from domain.flow.reading import Path, Reading, is_template
-from domain.plugin import nearest
 
 _INPUT_ID: Final = r"^[a-zA-Z0-9][.a-zA-Z0-9_-]*"
+_LONGEST_ID: Final = 256
 _LOCAL_FILE: Final = ("file:/", "nsfile:/", "kestra:///")
 ITEM_TYPES: Final = (
     "STRING",
@@ -81,6 +84,8 @@ def flattened(
 
 
 def _check_input(declared: Input, path: Path, reading: Reading) -> None:
+    if not 1 <= len(declared.id) <= _LONGEST_ID:
+        reading.rule((*path, "id"), f"size must be between 1 and {_LONGEST_ID}", "Shorten it.")
     if not re.fullmatch(_INPUT_ID, declared.id, re.ASCII):
         reading.rule(
             (*path, "id"),
@@ -123,8 +128,8 @@ def _check_pattern(pattern: str | None, path: Path, reading: Reading) -> None:
     if pattern is None:
         return
     try:
-        re.compile(pattern)
-    except (re.error, OverflowError, RecursionError) as error:
+        compiled(pattern)
+    except Fault as error:
         reading.rule(
             (*path, "validator"),
             f"must be a valid regular expression: {error}",
@@ -155,7 +160,7 @@ def _check_item_type(item_type: Any, path: Path, reading: Reading) -> None:
     if item_type == "ARRAY":
         reading.rule(path, "`itemType` cannot be `ARRAY`", "Choose a scalar type.")
     elif item_type not in ITEM_TYPES:
-        meant = nearest(item_type, ITEM_TYPES)
+        meant = reading.nearest(item_type, ITEM_TYPES)
         reading.shape(
             (*path, "itemType"),
             f"Invalid type: {item_type}",
@@ -213,30 +218,16 @@ def _check_dependencies(
             if other == name:
                 reading.rule(where, f"Input `{name}` cannot depend on itself", "Remove it.")
             elif other not in known:
-                meant = nearest(other, known)
+                meant = reading.nearest(other, known)
                 reading.rule(
                     where,
                     f"Input `{name}` depends on the unknown input `{other}`",
                     f"Did you mean `{meant}`?" if meant else "Name another input of this flow.",
                 )
-    for name, wanted in depends.items():
-        if name not in wanted and _leads_back(name, depends):
-            reading.rule(
-                path,
-                f"Cyclic input dependency detected: {name}",
-                "Remove one of the dependencies.",
-            )
-            break
-
-
-def _leads_back(start: str, depends: dict[str, tuple[str, ...]]) -> bool:
-    seen: set[str] = set()
-    waiting = list(depends[start])
-    while waiting:
-        name = waiting.pop()
-        if name == start:
-            return True
-        if name not in seen and name in depends:
-            seen.add(name)
-            waiting.extend(depends[name])
-    return False
+    found = [name for name in cyclic(depends) if name not in depends[name]]
+    if found:
+        reading.rule(
+            path,
+            f"Cyclic input dependency detected: {', '.join(found[:20])}",
+            "Remove one of the dependencies.",
+        )

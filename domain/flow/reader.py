@@ -28,7 +28,7 @@ from domain.flow.yaml import (
     read_yaml,
 )
 from domain.ids import DEFAULT_TENANT
-from domain.plugin import TaskCatalogue, TypeSpec, nearest
+from domain.plugin import TaskCatalogue, TypeSpec
 
 _TASK_PROPERTIES: Final = (
     "id",
@@ -331,7 +331,7 @@ def _type_of(value: Any, path: Path, reading: Reading, what: str) -> str | None:
 def _unknown_type(
     written: str, known: list[str], path: Path, reading: Reading, *, is_flow_part: bool = True
 ) -> None:
-    meant = nearest(written, known)
+    meant = reading.nearest(written, known)
     reading.shape(
         path,
         f"Invalid type: {written}",
@@ -471,7 +471,7 @@ def _read_input(value: Any, path: Path, reading: Reading) -> Any:
             reading.rule((*path, "type"), "must not be null", "Add the `type`.")
             return INVALID
         known = sorted(name for name in INPUT_TYPES if name not in _UNKNOWN_INPUTS_1_3)
-        meant = nearest(str(written), INPUT_TYPES)
+        meant = reading.nearest(str(written), INPUT_TYPES)
         spot = reading.document.spot.at((*path, "type"))
         reading.shape(
             path,

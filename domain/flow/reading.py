@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, Final
+from collections.abc import Iterable, Sequence
+from typing import Final
 
 from domain.flow.violations import (
     FlowViolation,
@@ -20,6 +20,11 @@ Path = tuple[Segment, ...]
 """Keys and indices from the top of the document."""
 
 FLOW_CLASS: Final = "io.kestra.core.models.flows.FlowWithSource"
+
+
+MOST_VIOLATIONS: Final = 500
+"""More are not reported: whoever sees so many must start elsewhere."""
+_MOST_GUESSES: Final = 50
 
 
 class _Invalid:
@@ -48,6 +53,7 @@ class Reading:
         self.infos: list[str] = []
         self.warnings: list[str] = []
         self._seen: set[tuple[str, str]] = set()
+        self._deprecated: set[str] = set()
 
     def rule(
         self,
@@ -111,7 +117,7 @@ class Reading:
     def unknown(self, path: Path, class_name: str, known: Sequence[str]) -> None:
         """Report a property that nobody knows."""
         name = str(path[-1])
-        meant = nearest(name, known)
+        meant = self.nearest(name, known)
         self.shape(
             path,
             f'Unrecognized field "{name}" (class {class_name}), not marked as ignorable '
@@ -119,24 +125,29 @@ class Reading:
             f"Did you mean `{meant}`?" if meant else f"Remove `{name}`.",
         )
 
+    def nearest(self, name: str, known: Iterable[str]) -> str | None:
+        """Return what someone may have meant; None also once there are too many mistakes."""
+        return nearest(name, known) if len(self.violations) < _MOST_GUESSES else None
+
     def deprecate(self, path: Path, info: str = "") -> None:
         """Note that what stands at a path is out of date."""
         text = field_path(path)
-        if text not in self.deprecations:
+        if text not in self._deprecated:
+            self._deprecated.add(text)
             self.deprecations.append(text)
         if info and info not in self.infos and " is replaced by " in info:
             self.infos.append(info)
 
     def warn(self, text: str) -> None:
         """Note something that is allowed and probably not meant."""
-        if text not in self.warnings:
+        if len(self.warnings) < MOST_VIOLATIONS and text not in self.warnings:
             self.warnings.append(text)
 
     def _add(
         self, path: Path, message: str, violation: FlowViolation, at: Path | None = None
     ) -> None:
         where = json_path(path)
-        if (where, message) in self._seen:
+        if (where, message) in self._seen or len(self.violations) >= MOST_VIOLATIONS:
             return
         self._seen.add((where, message))
         spot = self.document.spot.at(at if at is not None else path)
@@ -164,8 +175,3 @@ class Reading:
 def is_template(text: str) -> bool:
     """Tell whether a text holds an expression or a tag."""
     return "{{" in text or "{%" in text
-
-
-def nothing_at(value: Any) -> bool:
-    """Tell whether a value is missing: null, or an empty text, list or mapping."""
-    return value is None or (isinstance(value, str | list | dict | tuple) and not value)

@@ -104,9 +104,10 @@ _FLOAT: Final = re.compile(
 )
 _NOT_A_NUMBER: Final = re.compile(r"[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)", re.ASCII)
 _NUMERIC_START: Final = frozenset("0123456789+-.")
+_SURROGATES: Final = re.compile(r"\\u([dD][89abAB][0-9a-fA-F]{2})\\u([dD][c-fC-F][0-9a-fA-F]{2})")
 _TAG: Final = "tag:yaml.org,2002:"
 _MOST_DIGITS: Final = 1_000
-_EXPLAINED: Final = 65_536
+_EXPLAINED: Final = 32_768
 """Longest text that is scanned a second time, slowly, for a better message."""
 
 
@@ -133,12 +134,23 @@ def read_yaml(text: str, limits: YamlLimits = DEFAULT_LIMITS) -> Document:
             "Move scripts and data into namespace files.",
         )
     try:
-        events = yaml.parse(text, Loader=yaml.CSafeLoader)
-        return _Builder(text, limits).build(events)
+        return _built(text, limits)
     except yaml.MarkedYAMLError as error:
+        if "escape code" in (error.problem or "") and _SURROGATES.search(text):
+            return read_yaml(_SURROGATES.sub(_joined, text), limits)
         raise _explained(text, error) from None
     except (yaml.YAMLError, UnicodeError) as error:
         raise YamlError(f"YAML parsing error: {error}", 1, 1) from None
+
+
+def _built(text: str, limits: YamlLimits) -> Document:
+    return _Builder(text, limits).build(yaml.parse(text, Loader=yaml.CSafeLoader))
+
+
+def _joined(found: re.Match[str]) -> str:
+    """Return the one escape that stands for two halves, as JSON writers split them."""
+    high, low = int(found[1], 16), int(found[2], 16)
+    return f"\\U{0x10000 + ((high - 0xD800) << 10) + (low - 0xDC00):08x}"
 
 
 def split_documents(text: str) -> list[str]:

@@ -48,6 +48,7 @@ def test_what_is_shown_reads_back_as_the_same_flow() -> None:
             again = parse_flow(shown, catalogue=CORE_CATALOGUE)
             assert again.constraints is None, path.name
             assert again.flow is not None
+            assert to_json(flow) == to_json(again.flow), path.name
             assert same_content(flow, again.flow), path.name
 
 

@@ -111,3 +111,9 @@ def test_documents_are_split_at_lines_of_dashes() -> None:
 def test_no_text_does_anything_but_read_or_be_refused(text: str) -> None:
     with contextlib.suppress(YamlError):
         read_yaml(text)
+
+
+def test_characters_that_json_writes_in_two_halves_are_joined() -> None:
+    assert read_yaml('{"a": "\\ud83d\\ude80!"}').value == {"a": "\U0001f680!"}
+    with pytest.raises(YamlError):
+        read_yaml('{"a": "\\ud83d"}')
