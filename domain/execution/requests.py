@@ -52,4 +52,11 @@ class Heartbeat(WorkerSignal, tag="heartbeat", kw_only=True, omit_defaults=True)
     leaving: bool = False
 
 
-AnyWorkerSignal = KillSignal | Heartbeat
+class AttemptEnded(WorkerSignal, tag="ended", kw_only=True, omit_defaults=True):
+    """An attempt ended on a worker after its request had gone over to another one."""
+
+    attempt_id: str
+    worker_id: str
+
+
+AnyWorkerSignal = KillSignal | Heartbeat | AttemptEnded

@@ -38,19 +38,15 @@ execution that started its own; anything else, and any `..`, is refused.
 def page() -> str:
     """Return the page."""
     have = {plugin.name for plugin in core_plugins()}
-    parts = [_HEAD]
-    for spec in sorted(CORE_CATALOGUE.tasks.values(), key=lambda spec: spec.type):
-        parts.append(_section(spec, is_there=spec.type in have or not spec.runnable))
-    return "\n".join(parts)
+    specs = sorted(CORE_CATALOGUE.tasks.values(), key=lambda spec: spec.type)
+    sections = [_section(spec, is_there=spec.type in have or not spec.runnable) for spec in specs]
+    return "\n".join([_HEAD, *sections])
 
 
 def _section(spec: TaskSpec, *, is_there: bool) -> str:
-    place = "worker" if spec.runnable else "executor"
-    marks = [
-        place,
-        *([] if is_there else ["*not yet*"]),
-        *(["deprecated"] if spec.deprecated else []),
-    ]
+    marks = ["worker" if spec.runnable else "executor"]
+    marks += [] if is_there else ["*not yet*"]
+    marks += ["deprecated"] if spec.deprecated else []
     lines = [f"## {spec.type.removeprefix(_PACKAGE)}", "", f"{spec.title} ({', '.join(marks)})", ""]
     if spec.properties:
         lines += ["| property | type | default |", "|---|---|---|"]

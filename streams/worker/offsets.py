@@ -1,7 +1,8 @@
 """Which requests of a partition are done, in a form that fits beside a committed offset.
 
 The committed offset is the lowest one not done. Beside it stand, as run lengths, the offsets above
-it that are done, so that whoever takes the partition over skips those.
+it that are done, so that whoever takes the partition over skips those; and which open ones run on
+which worker, so that they are not started again while that one lives.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 from base64 import b64decode, urlsafe_b64encode
 from binascii import Error
 from collections import deque
+from urllib.parse import quote, unquote
 
 from domain.errors import BrokenInvariant, UnreadableRecord
 
@@ -27,13 +29,15 @@ class Offsets:
     """
 
     def __init__(self, committed: int | None = None, metadata: str = "") -> None:
-        runs = decode_runs(metadata)
+        text, _, held = metadata.partition(";")
+        runs = decode_runs(text)
         self._end = committed or 0
         self._open: dict[int, None] = {}  # offsets not done, ascending
         for index, length in enumerate(runs):
             if index % 2 == 0:
                 self._open.update(dict.fromkeys(range(self._end, self._end + length)))
             self._end += length
+        self._held = _decode_held(held, committed or 0)
         self._awaited = deque(self._open)  # open ones of an earlier owner, not delivered to us yet
         self._written = (self._end, "") if not runs else None
         self._changed = False
@@ -42,7 +46,9 @@ class Offsets:
         """Note that a record was delivered; return False when it was done before."""
         awaited = self._awaited
         while awaited and awaited[0] < offset:  # no longer in the log
-            self._open.pop(awaited.popleft(), None)
+            gone = awaited.popleft()
+            self._open.pop(gone, None)
+            self._held.pop(gone, None)
         if awaited and awaited[0] == offset:
             awaited.popleft()
             return True
@@ -53,8 +59,18 @@ class Offsets:
         self._changed = True
         return True
 
+    def holder(self, offset: int) -> str | None:
+        """Return the worker on which an open request runs, as far as is known."""
+        return self._held.get(offset)
+
+    def hold(self, offset: int, worker_id: str) -> None:
+        """Note that an open request runs on a worker."""
+        self._held[offset] = worker_id
+        self._changed = True
+
     def done(self, offset: int) -> None:
         """Note that a record taken needs no more work."""
+        self._held.pop(offset, None)
         if self._open.pop(offset, 0) == 0:
             raise BrokenInvariant(f"offset {offset} is done but was not open")
         self._changed = True
@@ -74,7 +90,9 @@ class Offsets:
             return None
         self._changed = False
         low = next(iter(self._open), self._end)
-        current = (low, encode_runs(self._runs(low), limit_bytes))
+        text = encode_runs(self._runs(low), limit_bytes)
+        held = encode_held(self._held, low)
+        current = (low, text + held if len(text) + len(held) <= limit_bytes else text)
         if current == self._written:
             return None
         self._written = current
@@ -135,6 +153,25 @@ def decode_runs(metadata: str) -> list[int]:
     if shift or len(runs) % 2:
         raise UnreadableRecord(f"commit metadata {metadata[:40]!r} is cut short")
     return runs
+
+
+def encode_held(held: dict[int, str], low: int) -> str:
+    """Return who runs what as text: `;worker=1,5`, offsets counted from the lowest open one."""
+    by_worker: dict[str, list[str]] = {}
+    for offset, worker in held.items():
+        by_worker.setdefault(worker, []).append(str(offset - low))
+    return "".join(f";{quote(name)}={','.join(places)}" for name, places in by_worker.items())
+
+
+def _decode_held(text: str, low: int) -> dict[int, str]:
+    held: dict[int, str] = {}
+    try:
+        for part in filter(None, text.split(";")):
+            name, _, places = part.partition("=")
+            held.update({low + int(place): unquote(name) for place in places.split(",")})
+    except ValueError as error:
+        raise UnreadableRecord(f"commit metadata {text[:40]!r} cannot be read") from error
+    return held
 
 
 def _varint(number: int) -> bytes:

@@ -34,6 +34,8 @@ class WorkerOptions(msgspec.Struct, frozen=True):
     """Room for the ended offsets beside a commit."""
     heartbeat_seconds: float = 3.0
     """Time between two signs of life."""
+    gone_after_seconds: float = 10.0
+    """A worker without a sign of life for so long is dead: what it ran runs elsewhere."""
     remembered_kills: int = 10_000
     """Executions whose kill is remembered, for requests that arrive after it."""
     remembered_attempts: int = 10_000

@@ -11,30 +11,34 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from queue import SimpleQueue
-from threading import Condition, Event, Lock, Thread, current_thread
-from typing import Any
+from threading import Condition, Lock, Thread, current_thread
 
 from domain.errors import TidewheelError, UnreadableRecord
-from domain.execution.requests import AnyWorkerSignal, Heartbeat, KillSignal, TaskRequest
+from domain.execution.requests import (
+    AttemptEnded,
+    Heartbeat,
+    KillSignal,
+    TaskRequest,
+)
 from domain.ids import attempt_id
-from domain.ports.log import Log, Tail
+from domain.ports.log import Log
 from domain.ports.metrics import Metrics
-from domain.record.codec import Codec, encode
+from domain.record.codec import Codec
 from domain.record.envelope import Outgoing, Position, Record
-from domain.record.topics import WORKER_SIGNALS, task_requests
+from domain.record.topics import task_requests
 from streams.deadletter import dead_letter
 from streams.worker.attempt import Attempt, is_sealed
 from streams.worker.context import Services
 from streams.worker.deadlines import Deadlines, DeadlineThread
 from streams.worker.job import Stop, Toolbox
-from streams.worker.kills import Kills
 from streams.worker.offsets import Offsets
 from streams.worker.options import WorkerOptions
+from streams.worker.peers import Peers
 from streams.worker.plugin import Plugins
 from streams.worker.result import Fitting
+from streams.worker.signals import Signals
 
 _REQUESTS: Codec[TaskRequest] = Codec(TaskRequest)
-_SIGNALS: Codec[Any] = Codec(AnyWorkerSignal)
 _COMPONENT = "worker"
 
 
@@ -51,6 +55,7 @@ class _Partition:
 
 _Token = tuple[_Partition, int]
 """A request as delivered: its partition and offset."""
+_Item = tuple[_Token, Record]
 
 
 class Worker:
@@ -92,14 +97,16 @@ class Worker:
             send=self._send,
         )
         self._fitting = Fitting(options, services.blobs)
-        self._kills = Kills(options.remembered_kills)
+        self._signals = Signals(self.id, options, log, self, self._send, self._fail)
         self._lock = Lock()
         self._idle = Condition(self._lock)
         self._partitions: dict[tuple[str, int], _Partition] = {}
         self._running: dict[str, Attempt] = {}
         self._tokens: dict[str, list[_Token]] = {}
         self._recent: OrderedDict[str, None] = OrderedDict()
-        self._queue: SimpleQueue[tuple[_Token, Record] | None] = SimpleQueue()
+        self._queue: SimpleQueue[_Item | None] = SimpleQueue()
+        self._peers = Peers(options.gone_after_seconds, options.remembered_attempts)
+        self._parked: dict[str, dict[str, _Item]] = {}  # worker -> attempt -> request
         self._load = 0  # requests taken that are not done
         self._paused = False
         self._commit_armed = False
@@ -107,7 +114,6 @@ class Worker:
         self._broken = False
         self._threads = 0
         self._slots: set[Thread] = set()
-        self._signals: Tail | None = None
         self._consumer = log.consumer(
             f"worker.{options.group}" if options.group else "worker",
             [task_requests(options.group)],
@@ -122,7 +128,7 @@ class Worker:
 
     def start(self) -> None:
         """Learn of the kills so far, then take requests."""
-        self._follow_signals()
+        self._signals.follow()
         for _ in range(self._options.slots):
             self._add_slot()
         self._consumer.start()
@@ -131,9 +137,11 @@ class Worker:
     def stop(self) -> None:
         """Take no more, wait for what runs, interrupt what is left, and leave the group.
 
-        What was interrupted is not reported: it runs again on another worker.
+        What was interrupted is not reported: it runs again on another worker. Twice is once.
         """
         with self._lock:
+            if self._stopping:
+                return
             self._stopping = True
             partitions = list(self._partitions)
         for topic, partition in partitions:
@@ -150,14 +158,18 @@ class Worker:
         patience = time.monotonic() + self._options.interrupt_grace_seconds
         for thread in list(self._slots):
             thread.join(max(0.0, patience - time.monotonic()))
-        self._send_heartbeat(leaving=True)
+        self._signals.beat(self._clock.now(), leaving=True)
         self._log.writer.flush()
         self._commit()
-        if self._signals is not None:
-            self._signals.close()
+        self._signals.close()
         self._consumer.close()
         if self._own_deadlines is not None:
             self._own_deadlines.close()
+
+    def _beat(self) -> None:
+        if not self._stopping and not self._broken:
+            self._signals.beat(self._clock.now())
+            self._deadlines.after(self._options.heartbeat_seconds, self._beat)
 
     @property
     def running(self) -> int:
@@ -186,6 +198,9 @@ class Worker:
         with self._lock:
             for key in partitions:
                 self._partitions.pop(key, None)
+            for waiting in self._parked.values():
+                for name in [n for n, (token, _) in waiting.items() if not self._owns(token[0])]:
+                    del waiting[name]
 
     def records(self, batch: Sequence[Record]) -> None:
         """Queue new requests; stop the flow when enough are waiting."""
@@ -234,17 +249,14 @@ class Worker:
             return False
         name = attempt_id(request.task_run_id, request.attempt)
         with self._lock:
-            if name in self._tokens:
-                self._tokens[name].append(token)  # done when the one that runs is
-                return False
-            if name in self._recent:
-                self._done([token])
+            if not self._is_wanted(name, token, record):
                 return False
             self._tokens[name] = [token]
+            token[0].offsets.hold(token[1], self.id)
         attempt = self._attempt(request, record)
         with self._lock:
             self._running[name] = attempt
-        if self._kills.hits(request):
+        if self._signals.kills.hits(request):
             attempt.end_before_start()
             return False
         queued = attempt.started_at.timestamp() - record.timestamp_ms / 1000
@@ -253,6 +265,43 @@ class Worker:
         if attempt.outcome is None and not attempt.is_abandoned:
             self._leave(name)
         return attempt.is_abandoned
+
+    def _is_wanted(self, name: str, token: _Token, record: Record) -> bool:
+        """With the lock held: whether an attempt is to be started here and now."""
+        partition, offset = token
+        if not self._owns(partition):
+            self._load -= 1  # taken away while it waited: its new owner has it
+            return False
+        if name in self._tokens:
+            self._tokens[name].append(token)  # done when the one that runs is
+            return False
+        if name in self._recent or self._peers.has_ended(name):
+            self._done([token])
+            return False
+        holder = partition.offsets.holder(offset)
+        if holder is None or holder == self.id:
+            return True
+        left = self._peers.seconds_left(holder, self._clock.now())
+        if left <= 0:
+            return True
+        waiting = self._parked.setdefault(holder, {})
+        if not waiting:
+            self._deadlines.after(left, lambda: self._look_after(holder))
+        waiting[name] = (token, record)
+        self._load -= 1  # it needs no slot here: room for others
+        return False
+
+    def _look_after(self, holder: str) -> None:
+        """Run what waits for another worker once that one is gone."""
+        with self._lock:
+            left = self._peers.seconds_left(holder, self._clock.now())
+            if left > 0 and holder in self._parked:
+                self._deadlines.after(left, lambda: self._look_after(holder))
+                return
+            items = self._parked.pop(holder, {})
+            self._load += len(items)
+        for item in items.values():
+            self._queue.put(item)
 
     def _attempt(self, request: TaskRequest, record: Record) -> Attempt:
         return Attempt(
@@ -309,10 +358,16 @@ class Worker:
             if len(self._recent) > self._options.remembered_attempts:
                 self._recent.popitem(last=False)
             resume = self._done(tokens)
+            moved = any(not self._owns(partition) for partition, _ in tokens)
             if self._stopping:
                 self._idle.notify_all()
+        if moved:
+            self._signals.ended(name)
         for topic, number in resume:
             self._consumer.resume(topic, number)
+
+    def _owns(self, partition: _Partition) -> bool:
+        return self._partitions.get((partition.topic, partition.number)) is partition
 
     def _done(self, tokens: list[_Token]) -> list[tuple[str, int]]:
         """With the lock held: note requests as done; return the partitions to resume."""
@@ -379,60 +434,31 @@ class Worker:
 
     # -- signals
 
-    def _follow_signals(self) -> None:
-        """Read the signals that are kept, so that a kill before our start is known; then follow."""
-        reader = self._log.reader
-        starts: dict[int, int] = {}
-        missing: dict[int, int] = {}
-        for partition in range(reader.partitions(WORKER_SIGNALS)):
-            first, end = reader.bounds(WORKER_SIGNALS, partition)
-            starts[partition] = first
-            if end > first:
-                missing[partition] = end
-        caught_up = Event()
-        if not missing:
-            caught_up.set()
+    def heard(self, signal: Heartbeat) -> None:
+        """Another worker, or this one, lives or leaves."""
+        with self._lock:
+            self._peers.beat(signal)
+        if signal.leaving:
+            self._look_after(signal.worker_id)
 
-        def deliver(batch: list[Record]) -> None:
-            for record in batch:
-                self._signal(record)
-                if record.offset + 1 >= missing.get(record.partition, 0):
-                    missing.pop(record.partition, None)
-            if not missing:
-                caught_up.set()
+    def ended_elsewhere(self, signal: AttemptEnded) -> None:
+        """An attempt that may wait here has ended on its first worker."""
+        with self._lock:
+            self._peers.ended(signal.attempt_id)
+            item = self._parked.get(signal.worker_id, {}).pop(signal.attempt_id, None)
+            resume = []
+            if item is not None:
+                self._load += 1
+                resume = self._done([item[0]])
+        for topic, number in resume:
+            self._consumer.resume(topic, number)
 
-        self._signals = reader.tail(WORKER_SIGNALS, starts, deliver, self._fail)
-        caught_up.wait(10)
-
-    def _signal(self, record: Record) -> None:
-        if record.value is None or b'"kill"' not in record.value:
-            return  # a heartbeat: not worth decoding
-        try:
-            signal = _SIGNALS.decode(record)
-        except UnreadableRecord as error:
-            self._send(dead_letter(record, str(error), _COMPONENT))
-            return
-        if not isinstance(signal, KillSignal):
-            return
-        self._kills.remember(signal, record.timestamp_ms)
+    def killed(self, signal: KillSignal) -> None:
+        """Interrupt what the kill hits."""
         with self._lock:
             running = list(self._running.values())
         for attempt in running:
-            if attempt.request.execution_id == signal.execution_id and self._kills.hits(
+            if attempt.request.execution_id == signal.execution_id and self._signals.kills.hits(
                 attempt.request
             ):
                 attempt.stop(Stop.KILL)
-
-    def _beat(self) -> None:
-        if not self._stopping and not self._broken:
-            self._send_heartbeat()
-            self._deadlines.after(self._options.heartbeat_seconds, self._beat)
-
-    def _send_heartbeat(self, *, leaving: bool = False) -> None:
-        beat = Heartbeat(
-            worker_id=self.id,
-            group=self._options.group,
-            sent_at=self._clock.now(),
-            leaving=leaving,
-        )
-        self._send(Outgoing(WORKER_SIGNALS, self.id, encode(beat)))

@@ -17,7 +17,7 @@ from domain.record.topics import (
     WORKER_SIGNALS,
 )
 from tests.support.memory_log import MemoryLog
-from tests.support.tasks import NOW
+from tests.support.tasks import NOW, StillClock, services
 from tests.support.worker import LOG, RETURN, Gate, Rig, plugin, running
 
 KEY = ("worker", TASK_REQUESTS, 0)
@@ -191,7 +191,8 @@ def test_ended_requests_behind_a_long_one_are_not_run_again_after_a_takeover(
         assert next_offset == 0
         assert metadata
         other_gate = Gate("gate")
-        other = Rig(tmp_path, rig.log, (plugin(other_gate),), id="w2")
+        later = services(clock=StillClock(NOW + timedelta(minutes=1)))  # w1 is long silent
+        other = Rig(tmp_path, rig.log, (plugin(other_gate),), later, id="w2")
         with running(other):
             other.consumer.pump()
             assert other_gate.entered.wait(10)
