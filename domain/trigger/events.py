@@ -115,6 +115,8 @@ class BackfillEnded(Event, tag="trigger.backfill.ended", frozen=True):
 class UpstreamMet(Event, tag="trigger.upstream-met", frozen=True):
     """An execution met conditions of a flow trigger's window."""
 
+    id: str
+    """Of the command that told of it."""
     met: list[str]
     upstream: Upstream
     start: datetime | None = None

@@ -16,7 +16,7 @@ from domain.expression import ExpressionError, Fault, compile_template
 from domain.expression.data import read_json
 from domain.expression.text import datetime_text
 from domain.flow.model import Flow
-from domain.flow.triggers import Condition, Schedule, ScheduleOnDates, Trigger
+from domain.flow.triggers import Condition, FlowTrigger, Schedule, ScheduleOnDates, Trigger
 from domain.ids import derived
 from domain.trigger.condition import Facts, all_hold, when_holds
 from domain.trigger.creation import Surroundings, Wanted, create, key_of, scope_of
@@ -49,6 +49,8 @@ def fingerprint_of(flow: Flow, trigger: Trigger) -> str:
         conditions += trigger.schedule_conditions
     elif isinstance(trigger, ScheduleOnDates):
         parts += [trigger.dates, trigger.timezone]
+    elif isinstance(trigger, FlowTrigger):
+        parts.append(trigger.window)
     parts.append(conditions)
     if conditions or trigger.when is not None:
         parts.append(flow.variables)

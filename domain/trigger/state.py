@@ -70,6 +70,8 @@ class Window(msgspec.Struct, omit_defaults=True):
     """By the key of the condition, in the order in which they were met."""
     fired: bool = False
     """An execution was started in this window."""
+    seen: list[str] = []
+    """Ids of the commands it was told by, the last thousand: one that comes again is dropped."""
 
 
 class Trigger(msgspec.Struct, kw_only=True, omit_defaults=True):

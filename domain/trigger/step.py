@@ -6,12 +6,12 @@ from collections.abc import Iterable
 
 from domain.execution.commands import CreateExecution
 from domain.flow.model import Flow
-from domain.flow.triggers import Schedule, ScheduleOnDates
-from domain.trigger.commands import RecordUpstream, RegisterTrigger, TriggerCommand
+from domain.flow.triggers import FlowTrigger, Schedule, ScheduleOnDates
+from domain.trigger.commands import FireTrigger, RecordUpstream, RegisterTrigger, TriggerCommand
 from domain.trigger.creation import Surroundings
 from domain.trigger.decide import NOTHING, Events, decide
-from domain.trigger.definition import Definition
 from domain.trigger.events import DeadlineMissed, FlowTriggered, TriggerEvent, TriggerFired
+from domain.trigger.gather import deadline_definition, deadline_passed, record_upstream
 from domain.trigger.schedules import schedule_definition
 from domain.trigger.state import Trigger
 
@@ -38,18 +38,19 @@ def step(
         LookupNeeded: an expression asks what the surroundings do not know.
     """
     if isinstance(command, RecordUpstream):
-        return NOTHING
-    definition = _definition(flow, command, surroundings)
-    return decide(definition, state, command, surroundings.context.now)
-
-
-def _definition(
-    flow: Flow | None, command: TriggerCommand, surroundings: Surroundings
-) -> Definition | None:
+        return NOTHING if flow is None else record_upstream(flow, state, command, surroundings)
+    now = surroundings.context.now
     trigger = None if flow is None else flow.find_trigger(command.key.trigger_id)
-    if flow is not None and isinstance(trigger, Schedule | ScheduleOnDates):
-        return schedule_definition(flow, trigger, surroundings)
-    return None
+    if flow is None or trigger is None:
+        return decide(None, state, command, now)
+    if isinstance(trigger, Schedule | ScheduleOnDates):
+        return decide(schedule_definition(flow, trigger, surroundings), state, command, now)
+    if not isinstance(trigger, FlowTrigger):
+        return decide(None, state, command, now)
+    deadline = deadline_definition(flow, trigger, surroundings)
+    if deadline is not None and isinstance(command, FireTrigger):
+        return deadline_passed(flow, state, command, deadline, surroundings)
+    return decide(deadline, state, command, now)
 
 
 def react(events: Iterable[TriggerEvent]) -> tuple[CreateExecution, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 from domain.execution.context import DEFAULT_SETTINGS, Settings
 from domain.flow.input_values import Encrypt
@@ -10,7 +10,6 @@ from domain.ports.clock import Clock
 from domain.ports.log import Log
 from domain.ports.metrics import Metrics
 from domain.ports.stores import Snapshots
-from domain.record.envelope import Record
 from streams.options import SchedulerOptions
 from streams.scheduler.declared import DeclaredTriggers
 from streams.scheduler.ports import Answers, FlowSource
@@ -22,37 +21,12 @@ GROUP = "scheduler"
 """Name of the schedulers' consumer group."""
 
 
-class EagerHandler:
-    """CommandHandler that folds a partition when it is assigned: dates come without commands."""
-
-    def __init__(self, handler: StepHandler, fatal: Callable[[BaseException], None]) -> None:
-        self.topic = handler.topic
-        self._handler = handler
-        self._fatal = fatal
-
-    def assigned(self, partitions: Sequence[int]) -> None:
-        """Take partitions over and set their clocks."""
-        self._handler.assigned(partitions)
-        try:
-            self._handler.catch_up(partitions)
-        except Exception as error:  # noqa: BLE001 - no clock is worse than no scheduler
-            self._fatal(error)
-
-    def revoked(self, partitions: Sequence[int]) -> None:
-        """Drop these partitions."""
-        self._handler.revoked(partitions)
-
-    def process(self, record: Record, done: Callable[[], None]) -> None:
-        """Step one command."""
-        self._handler.process(record, done)
-
-
 class Scheduler:
     """A scheduler's parts. Started before, and closed after, whatever drives the handler."""
 
     def __init__(
         self,
-        handler: EagerHandler,
+        handler: StepHandler,
         stepper: TriggerStepper,
         declared: DeclaredTriggers,
         timers: TimerClock,
@@ -139,4 +113,4 @@ def build_scheduler(
         metrics=metrics,
         soon=soon,
     )
-    return Scheduler(EagerHandler(handler, fatal), stepper, declared, timers)
+    return Scheduler(handler, stepper, declared, timers)

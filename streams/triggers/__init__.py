@@ -1,0 +1,1 @@
+"""What executions start by changing their state: flow triggers. Start at `watcher.py`."""
