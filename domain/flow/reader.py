@@ -11,13 +11,13 @@ from domain.errors import InvalidFlow
 from domain.flow.aliases import CONDITION_ALIASES, TASK_ALIASES, TRIGGER_ALIASES
 from domain.flow.checker import check_flow, check_task, check_trigger
 from domain.flow.common import PluginDefault
-from domain.flow.convert import CUSTOM, plan_of, read_fields
+from domain.flow.convert import plan_of, read_fields
 from domain.flow.defaults import inject_defaults
-from domain.flow.input_types import INPUT_TYPES, Input
+from domain.flow.elements import read_task, read_trigger
 from domain.flow.model import Flow
-from domain.flow.reading import FLOW_CLASS, INVALID, Path, Reading
-from domain.flow.tasks import EXECUTOR_TYPES, FLOWABLES, ExecutorTask, PluginTask, Task
-from domain.flow.triggers import CONDITIONS, TRIGGERS, Condition, PluginTrigger, Trigger
+from domain.flow.reading import FLOW_CLASS, Reading
+from domain.flow.tasks import FLOWABLES, Task
+from domain.flow.triggers import CONDITIONS, TRIGGERS, Trigger
 from domain.flow.violations import FlowViolation, constraints
 from domain.flow.yaml import (
     DEFAULT_LIMITS,
@@ -28,51 +28,8 @@ from domain.flow.yaml import (
     read_yaml,
 )
 from domain.ids import DEFAULT_TENANT
-from domain.plugin import TaskCatalogue, TypeSpec
+from domain.plugin import TaskCatalogue
 
-_TASK_PROPERTIES: Final = (
-    "id",
-    "type",
-    "version",
-    "description",
-    "retry",
-    "timeout",
-    "disabled",
-    "workerGroup",
-    "logLevel",
-    "allowFailure",
-    "logToFile",
-    "runIf",
-    "allowWarning",
-    "taskCache",
-    "assets",
-    "pluginDefaultsRef",
-)
-"""Shared properties of tasks, as clients of 1.3 see them listed."""
-
-_TRIGGER_PROPERTIES: Final = (
-    "id",
-    "type",
-    "version",
-    "description",
-    "conditions",
-    "disabled",
-    "workerGroup",
-    "logLevel",
-    "labels",
-    "stopAfter",
-    "logToFile",
-    "failOnTriggerError",
-    "allowConcurrent",
-    "assets",
-    "pluginDefaultsRef",
-)
-
-_DEPRECATED_TASKS: Final = frozenset(
-    name for name in FLOWABLES if name.rpartition(".")[2] in ("EachSequential", "EachParallel")
-)
-_DEPRECATED_INPUTS: Final = {"ENUM": "SELECT", "BOOLEAN": "BOOL"}
-_UNKNOWN_INPUTS_1_3: Final = frozenset({"ION", "REUSABLE_INPUTS"})
 _SERVER_SIDE: Final = frozenset({"tenantId", "revision", "deleted"})
 _IGNORED: Final = frozenset({"updated", "source", "extend", "_interface", "listeners"})
 
@@ -214,7 +171,7 @@ def parse_task(
 ) -> tuple[Task | None, tuple[FlowViolation, ...]]:
     """Read one task by itself, as `validate/task` does; None when there is any violation."""
     reading = Reading(Document(content, Spot(0, 0)), catalogue, allow_unknown_types=False)
-    task = _read_task(content, (), reading)
+    task = read_task(content, (), reading)
     if isinstance(task, Task):
         check_task(task, (), reading)
         return (None if reading.violations else task), tuple(reading.violations)
@@ -226,7 +183,7 @@ def parse_trigger(
 ) -> tuple[Trigger | None, tuple[FlowViolation, ...]]:
     """Read one trigger by itself, as `validate/trigger` does; None when there is any violation."""
     reading = Reading(Document(content, Spot(0, 0)), catalogue, allow_unknown_types=False)
-    trigger = _read_trigger(content, (), reading)
+    trigger = read_trigger(content, (), reading)
     if isinstance(trigger, Trigger):
         check_trigger(trigger, (), reading)
         return (None if reading.violations else trigger), tuple(reading.violations)
@@ -310,187 +267,7 @@ def _read_listeners(value: Any, reading: Reading) -> tuple[Task, ...]:
         for index, listener in enumerate(value):
             tasks = listener.get("tasks") if isinstance(listener, dict) else None
             for position, item in enumerate(tasks if isinstance(tasks, list) else ()):
-                task = _read_task(item, ("listeners", index, "tasks", position), reading)
+                task = read_task(item, ("listeners", index, "tasks", position), reading)
                 if isinstance(task, Task):
                     found.append(task)
     return tuple(found)
-
-
-def _type_of(value: Any, path: Path, reading: Reading, what: str) -> str | None:
-    """Return the type that a mapping names, or None after a report."""
-    if not isinstance(value, dict):
-        reading.shape(path, f"{what} is a mapping", "Write its id and type.")
-        return None
-    written = value.get("type")
-    if not isinstance(written, str) or not written:
-        reading.rule((*path, "type"), "must not be null", "Add the `type`.")
-        return None
-    return written
-
-
-def _unknown_type(
-    written: str, known: list[str], path: Path, reading: Reading, *, is_flow_part: bool = True
-) -> None:
-    meant = reading.nearest(written, known)
-    reading.shape(
-        path,
-        f"Invalid type: {written}",
-        f"Did you mean {meant}?" if meant else "Install the plugin that has it, or mend the name.",
-        f"Could not resolve type id '{written}' as a subtype of `io.kestra.core.models.Plugin`: No "
-        f"plugin registered for the defined type: '{written}'\n at [Source: UNKNOWN; byte offset: "
-        "#UNKNOWN]"
-        if is_flow_part
-        else "",
-        at=(*path, "type"),
-    )
-
-
-def _noted(written: str, canonical: str, reading: Reading) -> str | None:
-    """Return the spelling to keep, after noting that it is old; None when it is canonical."""
-    if written == canonical:
-        return None
-    info = f"{written} is replaced by {canonical}"
-    if info not in reading.infos:
-        reading.infos.append(info)
-    return written
-
-
-def _read_task(value: Any, path: Path, reading: Reading) -> Any:
-    written = _type_of(value, path, reading, "A task")
-    if written is None:
-        if isinstance(value, dict):
-            rest: dict[str, Any] = {}
-            values = read_fields(plan_of(Task), value, path, reading, rest=rest)
-            return PluginTask(**{**values, "type": ""}, properties=rest)
-        return INVALID
-    canonical = TASK_ALIASES.get(written, written)
-    struct = FLOWABLES.get(canonical)
-    if struct is not None:
-        if canonical in _DEPRECATED_TASKS:
-            reading.deprecate(path)
-        plan = plan_of(struct)
-        own = tuple(name for name in plan.names if name not in plan_of(Task).fields)
-        values = read_fields(
-            plan, value, path, reading, known=(*_TASK_PROPERTIES, *own), class_name=canonical
-        )
-        spelling = _noted(written, canonical, reading)
-        return struct(**{**values, "type": canonical, "spelling": spelling})
-    spec = reading.catalogue.task(written)
-    properties: dict[str, Any] = {}
-    values = read_fields(plan_of(Task), value, path, reading, rest=properties)
-    if spec is None:
-        if not reading.allow_unknown_types:
-            _unknown_type(written, [*FLOWABLES, *reading.catalogue.tasks], path, reading)
-        else:
-            reading.warn(f"unknown type {written}: its properties are not checked")
-        return PluginTask(**values, properties=properties)
-    properties = _checked_properties(properties, spec, path, reading, _TASK_PROPERTIES)
-    if spec.deprecated:
-        reading.deprecate(path)
-    kind = ExecutorTask if spec.type in EXECUTOR_TYPES else PluginTask
-    spelling = _noted(written, spec.type, reading)
-    return kind(**{**values, "type": spec.type, "spelling": spelling}, properties=properties)
-
-
-def _checked_properties(
-    properties: dict[str, Any],
-    spec: TypeSpec,
-    path: Path,
-    reading: Reading,
-    shared: tuple[str, ...],
-) -> dict[str, Any]:
-    """Report properties that a type does not have or lacks; return them by their present names."""
-    found: dict[str, Any] = {}
-    for key, value in properties.items():
-        name = spec.property_aliases.get(key, key)
-        known = spec.properties.get(name)
-        if known is None:
-            reading.unknown((*path, key), spec.type, (*shared, *spec.properties))
-            continue
-        if known.deprecated or name != key:
-            reading.deprecate((*path, key))
-        found[name] = value
-    for name, known in spec.properties.items():
-        if known.required and found.get(name) is None:
-            reading.rule((*path, name), "must not be null", f"Add `{name}`.")
-    return found
-
-
-def _read_condition(value: Any, path: Path, reading: Reading) -> Any:
-    written = _type_of(value, path, reading, "A condition")
-    if written is None:
-        return INVALID
-    canonical = CONDITION_ALIASES.get(written, written)
-    struct = CONDITIONS.get(canonical)
-    if struct is None:
-        _unknown_type(written, list(CONDITIONS), path, reading)
-        return INVALID
-    values = read_fields(plan_of(struct), value, path, reading, class_name=canonical)
-    spelling = _noted(written, canonical, reading)
-    return struct(**{**values, "type": canonical, "spelling": spelling})
-
-
-def _read_trigger(value: Any, path: Path, reading: Reading) -> Any:
-    written = _type_of(value, path, reading, "A trigger")
-    if written is None:
-        return INVALID
-    canonical = TRIGGER_ALIASES.get(written, written)
-    struct = TRIGGERS.get(canonical)
-    if struct is not None:
-        plan = plan_of(struct)
-        own = tuple(name for name in plan.names if name not in plan_of(Trigger).fields)
-        values = read_fields(
-            plan, value, path, reading, known=(*_TRIGGER_PROPERTIES, *own), class_name=canonical
-        )
-        spelling = _noted(written, canonical, reading)
-        return struct(**{**values, "type": canonical, "spelling": spelling})
-    spec = reading.catalogue.trigger(written)
-    properties: dict[str, Any] = {}
-    values = read_fields(plan_of(Trigger), value, path, reading, rest=properties)
-    if spec is None:
-        if not reading.allow_unknown_types:
-            _unknown_type(written, [*TRIGGERS, *reading.catalogue.triggers], path, reading)
-        else:
-            reading.warn(f"unknown type {written}: its properties are not checked")
-        return PluginTrigger(**values, properties=properties)
-    properties = _checked_properties(properties, spec, path, reading, _TRIGGER_PROPERTIES)
-    spelling = _noted(written, spec.type, reading)
-    return PluginTrigger(
-        **{**values, "type": spec.type, "spelling": spelling}, properties=properties
-    )
-
-
-def _read_input(value: Any, path: Path, reading: Reading) -> Any:
-    if not isinstance(value, dict):
-        reading.shape(path, "An input is a mapping", "Write its id and type.")
-        return INVALID
-    written = value.get("type")
-    struct = INPUT_TYPES.get(written) if isinstance(written, str) else None
-    if struct is None:
-        if written is None:
-            reading.rule((*path, "type"), "must not be null", "Add the `type`.")
-            return INVALID
-        known = sorted(name for name in INPUT_TYPES if name not in _UNKNOWN_INPUTS_1_3)
-        meant = reading.nearest(str(written), INPUT_TYPES)
-        spot = reading.document.spot.at((*path, "type"))
-        reading.shape(
-            path,
-            f"Invalid type: {written}",
-            f"Did you mean {meant}?" if meant else f"Write one of {', '.join(INPUT_TYPES)}.",
-            f"Could not resolve type id '{written}' as a subtype of "
-            f"`io.kestra.core.models.flows.Input<java.lang.Object>`: known type ids = "
-            f"[{', '.join(known)}] (for POJO property 'inputs')\n at [Source: (StringReader); "
-            f"line: {spot.line}, column: {spot.column}]",
-            at=(*path, "type"),
-            root_class="io.kestra.core.models.flows.GenericFlow",
-        )
-        return INVALID
-    if written in _DEPRECATED_INPUTS:
-        reading.deprecate((*path, "type"))
-    return struct(**read_fields(plan_of(struct), value, path, reading))
-
-
-CUSTOM[Task] = _read_task
-CUSTOM[Condition] = _read_condition
-CUSTOM[Trigger] = _read_trigger
-CUSTOM[Input] = _read_input

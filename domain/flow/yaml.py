@@ -3,14 +3,11 @@
 libyaml gives the events; this module turns them into plain values without recursion, so that depth,
 size, repeated keys and alias bombs are refused here and nowhere else. Aliases and merge keys work.
 
-Source of the typing table: SnakeYAML's implicit tags as Jackson decodes them (YAML 1.1 with
-exceptions: times, dates and `=` stay text, keys are always text).
+The typing of scalars is in `domain.flow.yaml_scalars`; keys are always text.
 """
 
 from __future__ import annotations
 
-import base64
-import binascii
 import re
 from collections.abc import Iterator
 from typing import Any, Final
@@ -18,23 +15,21 @@ from typing import Any, Final
 import msgspec
 import yaml
 
-from domain.errors import InvalidInput
+from domain.flow.yaml_scalars import YamlError, error_at, typed
+
+__all__ = [
+    "DEFAULT_LIMITS",
+    "Document",
+    "Segment",
+    "Spot",
+    "YamlError",
+    "YamlLimits",
+    "read_yaml",
+    "split_documents",
+]
 
 Segment = str | int
 """One step of a path: a key of a mapping or an index of a list."""
-
-
-class YamlError(InvalidInput):
-    """The text is not YAML that we read."""
-
-    code = "FLOW002"
-
-    def __init__(self, message: str, line: int, column: int, remedy: str = "") -> None:
-        super().__init__(message)
-        self.message = message
-        self.line = line
-        self.column = column
-        self.remedy = remedy
 
 
 class YamlLimits(msgspec.Struct, frozen=True):
@@ -82,31 +77,7 @@ class Document(msgspec.Struct, frozen=True):
     spot: Spot
 
 
-_BOOLEANS: Final = {
-    text: value
-    for word, value in (
-        ("yes", True),
-        ("true", True),
-        ("on", True),
-        ("no", False),
-        ("false", False),
-        ("off", False),
-    )
-    for text in (word, word.title(), word.upper())
-}
-_NULLS: Final = frozenset({"", "~", "null", "Null", "NULL"})
-_INTEGER: Final = re.compile(r"[-+]?(?:0b[01_]+|0x[0-9a-fA-F_]+|0[0-7_]*|[1-9][0-9_]*)", re.ASCII)
-_FLOAT: Final = re.compile(
-    r"[-+]?(?:[0-9][0-9_]*\.[0-9_]*(?:[eE][-+]?[0-9]+)?"
-    r"|[0-9][0-9_]*[eE][-+]?[0-9]+"
-    r"|\.[0-9][0-9_]*(?:[eE][-+]?[0-9]+)?)",
-    re.ASCII,
-)
-_NOT_A_NUMBER: Final = re.compile(r"[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)", re.ASCII)
-_NUMERIC_START: Final = frozenset("0123456789+-.")
 _SURROGATES: Final = re.compile(r"\\u([dD][89abAB][0-9a-fA-F]{2})\\u([dD][c-fC-F][0-9a-fA-F]{2})")
-_TAG: Final = "tag:yaml.org,2002:"
-_MOST_DIGITS: Final = 1_000
 _EXPLAINED: Final = 32_768
 """Longest text that is scanned a second time, slowly, for a better message."""
 
@@ -218,7 +189,7 @@ class _Builder:
     def _scalar(self, event: Any) -> Document | None:
         mark = event.start_mark
         if mark.column and self._text[mark.index - 1 : mark.index] == "\t":
-            raise _at(
+            raise error_at(
                 mark,
                 "found character '\\t(TAB)' that cannot start any token",
                 "Use blanks between a key and its value.",
@@ -229,7 +200,7 @@ class _Builder:
             self._count(1, len(text), mark)
             self._key(top, text, event)
             return None
-        value = _typed(event)
+        value = typed(event)
         self._count(1, len(text), mark)
         spot = Spot(mark.line + 1, mark.column + 1)
         if event.anchor:
@@ -256,14 +227,14 @@ class _Builder:
         mark = event.start_mark
         top = self._open[-1] if self._open else None
         if top is not None and top.key is None and isinstance(top.value, dict):
-            raise _at(
+            raise error_at(
                 mark,
                 "Expected a field name (Scalar value in YAML), got this instead: "
                 f"{type(event).__name__}",
                 'Put quotes around an expression: "{{ ... }}".',
             )
         if len(self._open) >= self._limits.depth:
-            raise _at(mark, f"nested deeper than {self._limits.depth} levels", "Flatten it.")
+            raise error_at(mark, f"nested deeper than {self._limits.depth} levels", "Flatten it.")
         self._count(1, 0, mark)
         spot = Spot(mark.line + 1, mark.column + 1)
         spot.children = {}
@@ -286,14 +257,16 @@ class _Builder:
         name = event.anchor
         top = self._open[-1] if self._open else None
         if any(entry.anchor == name for entry in self._open):
-            raise _at(mark, f"the alias *{name} stands inside what it names", "Write it out.")
+            raise error_at(mark, f"the alias *{name} stands inside what it names", "Write it out.")
         if name not in self._anchors:
-            raise _at(mark, f"found undefined alias {name}", f"Define &{name} before it is used.")
+            raise error_at(
+                mark, f"found undefined alias {name}", f"Define &{name} before it is used."
+            )
         value, spot, values, characters = self._anchors[name]
         self._count(values, characters, mark)
         if top is not None and top.key is None and isinstance(top.value, dict):
             if not isinstance(value, str):
-                raise _at(mark, "a key must be a text", "Write the key out.")
+                raise error_at(mark, "a key must be a text", "Write the key out.")
             self._key(
                 top, value, yaml.ScalarEvent(None, None, (True, False), value, mark, event.end_mark)
             )
@@ -359,89 +332,11 @@ class _Builder:
             self._values > self._limits.values
             or self._characters > self._limits.expanded_characters
         ):
-            raise _at(
+            raise error_at(
                 mark,
                 "too many values once aliases are written out",
                 "Use fewer or smaller aliases.",
             )
-
-
-def _typed(event: Any) -> Any:
-    """Return a scalar's value by its tag or, when plain, by the table."""
-    text: str = event.value
-    tag = event.tag
-    if tag is not None:
-        if tag.startswith(_TAG):
-            return _tagged(tag[len(_TAG) :], text, event)
-        return text if tag != "!" or event.style else _plain(text, event)
-    return _plain(text, event) if event.implicit[0] else text
-
-
-def _plain(text: str, event: Any) -> Any:
-    if text in _NULLS:
-        return None
-    if text in _BOOLEANS:
-        return _BOOLEANS[text]
-    if text[0] in _NUMERIC_START:
-        if _INTEGER.fullmatch(text):
-            return _integer(text, event)
-        if _FLOAT.fullmatch(text):
-            return float(text.replace("_", ""))
-        if _NOT_A_NUMBER.fullmatch(text):
-            raise _at(
-                event.start_mark,
-                f"Non-standard token '{text}': a number must be finite",
-                "Put it in quotes.",
-            )
-    return text
-
-
-def _integer(text: str, event: Any) -> int:
-    digits = text.replace("_", "")
-    if len(digits) > _MOST_DIGITS:
-        raise _at(event.start_mark, f"a number of more than {_MOST_DIGITS} digits", "Quote it.")
-    sign = -1 if digits[0] == "-" else 1
-    digits = digits.lstrip("+-")
-    if digits.startswith("0b"):
-        return sign * int(digits[2:] or "0", 2)
-    if digits.startswith("0x"):
-        return sign * int(digits[2:] or "0", 16)
-    if len(digits) > 1 and digits[0] == "0":
-        return sign * int(digits, 8)
-    return sign * int(digits)
-
-
-def _tagged(name: str, text: str, event: Any) -> Any:
-    digits = text.strip()
-    if name == "int":
-        if not _INTEGER.fullmatch(digits):
-            raise _at(event.start_mark, f"'{text}' is not a whole number", "Mend the number.")
-        return _integer(digits, event)
-    if name == "float":
-        if not (_FLOAT.fullmatch(digits) or _INTEGER.fullmatch(digits)):
-            raise _at(event.start_mark, f"'{text}' is not a number", "Mend the number.")
-        return float(digits.replace("_", ""))
-    if name == "bool":
-        return _BOOLEANS.get(digits, text)
-    if name == "null":
-        return None
-    if name == "binary":
-        try:
-            return base64.b64decode(text, validate=False)
-        except (binascii.Error, ValueError):
-            raise _at(event.start_mark, "!!binary is not base 64", "Mend the value.") from None
-    return text
-
-
-def _at(mark: Any, problem: str, remedy: str = "") -> YamlError:
-    line, column = mark.line + 1, mark.column + 1
-    return YamlError(
-        f"YAML parsing error: {problem}\n at [Source: (StringReader); line: {line}, column: "
-        f"{column}] (at line {line})",
-        line,
-        column,
-        remedy,
-    )
 
 
 def _explained(text: str, error: yaml.MarkedYAMLError) -> YamlError:
@@ -465,7 +360,7 @@ def _explained(text: str, error: yaml.MarkedYAMLError) -> YamlError:
         return YamlError("YAML parsing error: " + "\n".join(lines), 1, 1)
     lines.append(_place(error.problem_mark))
     lines.append("")
-    return _at(error.problem_mark, "\n".join(lines), _remedy(error.problem or ""))
+    return error_at(error.problem_mark, "\n".join(lines), _remedy(error.problem or ""))
 
 
 def _place(mark: Any) -> str:
