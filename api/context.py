@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -20,6 +20,7 @@ from domain.expression import NO_LOOKUPS, Lookups
 from domain.flow.input_values import Encrypt
 from domain.plugin import TaskCatalogue
 from domain.ports.gateway import CommandGateway, ExecutionWindow, FlowWriter
+from domain.ports.kv import KeyValues
 from domain.ports.log import LogReader
 from domain.ports.metrics import Metrics, NoMetrics
 from domain.ports.stores import Blobs, Flows
@@ -53,6 +54,7 @@ class ApiDependencies:
     flow_writer: FlowWriter
     blobs: Blobs
     queries: Queries
+    kv: KeyValues
     log: LogReader
     catalogue: TaskCatalogue
     new_id: Callable[[], str]
@@ -60,6 +62,8 @@ class ApiDependencies:
     now: Callable[[], datetime]
     lookups: Callable[[Mapping[str, Any]], Lookups] = _no_lookups
     """Returns what answers the functions of expressions that have these variables."""
+    secret_names: Callable[[], Sequence[str]] = tuple
+    """Returns the names of the secrets."""
     encrypt: Encrypt | None = None
     """Seals the values of SECRET inputs; None: such inputs are refused."""
     settings: Settings = DEFAULT_SETTINGS

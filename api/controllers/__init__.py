@@ -1,23 +1,35 @@
 """The routes, one module per resource."""
 
-from api.controllers.execution_actions import ROUTES as EXECUTION_ACTIONS
-from api.controllers.execution_bulk import ROUTES as EXECUTION_BULK
-from api.controllers.execution_forms import ROUTES as EXECUTION_FORMS
-from api.controllers.executions import ROUTES as EXECUTIONS
-from api.controllers.flow_bulk import ROUTES as FLOW_BULK
-from api.controllers.flows import ROUTES as FLOWS
-from api.controllers.logs import ROUTES as LOGS
-from api.controllers.misc import ROUTES as MISC
-from api.controllers.webhooks import ROUTES as WEBHOOKS
+from api.controllers import (
+    execution_actions,
+    execution_bulk,
+    execution_files,
+    execution_forms,
+    executions,
+    flow_bulk,
+    flows,
+    graphs,
+    kv,
+    language,
+    logs,
+    misc,
+    namespaces,
+    webhooks,
+)
 
 ROUTES = [
-    *MISC,
-    *EXECUTIONS,
-    *EXECUTION_ACTIONS,
-    *EXECUTION_BULK,
-    *EXECUTION_FORMS,
-    *FLOWS,
-    *FLOW_BULK,
-    *LOGS,
-    *WEBHOOKS,
+    *misc.ROUTES,
+    *executions.ROUTES,
+    *execution_actions.ROUTES,
+    *execution_bulk.ROUTES,
+    *execution_files.ROUTES,
+    *execution_forms.ROUTES,
+    *webhooks.ROUTES,
+    *flows.ROUTES,
+    *flow_bulk.ROUTES,
+    *graphs.ROUTES,
+    *logs.ROUTES,
+    *kv.ROUTES,
+    *namespaces.ROUTES,
+    *language.ROUTES,
 ]

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
+from httpx import Auth
 from litestar.testing import AsyncTestClient
 
 from api.edge import Edge
@@ -33,7 +34,7 @@ def refusal(target: str, message: str) -> dict[str, Any]:
 
 
 async def test_no_credentials_are_a_401_without_body(client: Client) -> None:
-    client.auth = None
+    client.auth = Auth()
     answer = await client.get("/api/v1/main/flows/search")
     assert answer.status_code == 401
     assert answer.content == b""
@@ -42,7 +43,7 @@ async def test_no_credentials_are_a_401_without_body(client: Client) -> None:
 
 
 async def test_a_page_that_came_from_the_login_page_gets_no_pop_up(client: Client) -> None:
-    client.auth = None
+    client.auth = Auth()
     answer = await client.get("/api/v1/main/flows/search", headers={"referer": "http://x/ui/login"})
     assert answer.status_code == 401
     assert "www-authenticate" not in answer.headers
@@ -60,14 +61,14 @@ async def test_a_page_that_came_from_the_login_page_gets_no_pop_up(client: Clien
     ids=["no base64", "bearer", "wrong password", "no colon", "wrong cookie"],
 )
 async def test_bad_credentials_are_refused(client: Client, headers: dict[str, str]) -> None:
-    client.auth = None
+    client.auth = Auth()
     for _ in range(2):
         answer = await client.get("/api/v1/main/flows/search", headers=headers)
         assert answer.status_code == 401
 
 
 async def test_the_cookie_is_as_good_as_the_header(client: Client) -> None:
-    client.auth = None
+    client.auth = Auth()
     token = base64.b64encode(f"{USER}:{PASSWORD}".encode()).decode()
     headers = {"cookie": f"other=1; BASIC_AUTH={token}"}
     answer = await client.get("/api/v1/main/flows/search", headers=headers)
@@ -75,14 +76,14 @@ async def test_the_cookie_is_as_good_as_the_header(client: Client) -> None:
 
 
 async def test_unknown_paths_of_the_api_ask_for_credentials_first(client: Client) -> None:
-    client.auth = None
+    client.auth = Auth()
     assert (await client.get("/api/v1/main/no/such/thing")).status_code == 401
     assert (await client.get("/nope")).status_code == 404
 
 
 @pytest.mark.parametrize("path", ["/ping", "/api/v1/configs", "/api/v1/basicAuthValidationErrors"])
 async def test_open_paths_need_no_credentials(client: Client, path: str) -> None:
-    client.auth = None
+    client.auth = Auth()
     assert (await client.get(path)).status_code == 200
 
 

@@ -34,6 +34,7 @@ from domain.record.topics import EXECUTION_COMMANDS, EXECUTION_EVENTS, FLOWS, LO
 from infra.embedded.search import SqliteReadStore
 from infra.flows import FlowStore, LogFlowWriter
 from infra.gateway import LogGateway
+from infra.kv import KeyValueStore
 from projections.executions.document import EXECUTIONS
 from projections.executions.project import write_of
 from projections.executions.query import ExecutionQueries
@@ -111,6 +112,16 @@ class MemoryBlobs:
         return len(doomed)
 
 
+class _WorldClock:
+    """The world's time as a port."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+
+    def now(self) -> datetime:
+        return self._world.now
+
+
 class World:
     """Ports of the API, and the hands that move what is behind them."""
 
@@ -123,6 +134,8 @@ class World:
         self.flow_store.start()
         self.flows = LogFlowWriter(self.log, self.flow_store)
         self.blobs = MemoryBlobs()
+        self.kv = KeyValueStore(self.log, _WorldClock(self))
+        self.kv.start()
         models = [EXECUTIONS, TASK_RUNS, FLOW_DOCUMENTS, LOG_DOCUMENTS, METRIC_DOCUMENTS]
         self.store = SqliteReadStore(folder / "index.db", models)
         self.step: Step = plain_step
@@ -132,6 +145,7 @@ class World:
         self._tail = self.log.tail(EXECUTION_COMMANDS, {0: 0}, self._consume)
 
     def close(self) -> None:
+        self.kv.close()
         self.flow_store.close()
         self.window.close()
         self.store.close()
@@ -140,24 +154,26 @@ class World:
         def clock() -> datetime:
             return self.now
 
-        return ApiDependencies(
-            gateway=LogGateway(self.log, self.window),
-            window=self.window,
-            flows=self.flow_store,
-            flow_writer=self.flows,
-            blobs=self.blobs,
-            queries=Queries(
+        ports: dict[str, Any] = {
+            "gateway": LogGateway(self.log, self.window),
+            "window": self.window,
+            "flows": self.flow_store,
+            "flow_writer": self.flows,
+            "blobs": self.blobs,
+            "queries": Queries(
                 executions=ExecutionQueries(self.store, clock),
                 flows=FlowQueries(self.store, clock),
                 logs=LogQueries(self.store, clock),
                 metrics=MetricQueries(self.store),
             ),
-            log=self.log,
-            catalogue=CORE_CATALOGUE,
-            new_id=self.new_id,
-            now=clock,
-            **{"accounts": FixedAccount(USER, PASSWORD), **more},
-        )
+            "kv": self.kv,
+            "log": self.log,
+            "catalogue": CORE_CATALOGUE,
+            "new_id": self.new_id,
+            "now": clock,
+            "accounts": FixedAccount(USER, PASSWORD),
+        }
+        return ApiDependencies(**{**ports, **more})
 
     def new_id(self) -> str:
         return f"Exec{next(self._ids):018d}"
