@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import sqlite3
+import sys
 import threading
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 _SCHEMA = """
@@ -43,8 +45,7 @@ class SqliteSnapshots:
         try:
             self._connection = _opened(path)
         except sqlite3.DatabaseError:
-            for suffix in ("", "-wal", "-shm"):
-                path.with_name(path.name + suffix).unlink(missing_ok=True)
+            _delete(path)
             self._connection = _opened(path)
 
     def offset(self, partition: int) -> int | None:
@@ -125,6 +126,23 @@ class SqliteSnapshots:
         """Release."""
         with self._lock:
             self._connection.close()
+
+
+@contextmanager
+def scratch_snapshots(path: Path) -> Iterator[SqliteSnapshots]:
+    """Snapshots in a file of their own, empty at first and deleted at last; its folder exists."""
+    _delete(path)
+    snapshots = SqliteSnapshots(path, ended_limit=sys.maxsize)
+    try:
+        yield snapshots
+    finally:
+        snapshots.close()
+        _delete(path)
+
+
+def _delete(path: Path) -> None:
+    for suffix in ("", "-wal", "-shm"):
+        path.with_name(path.name + suffix).unlink(missing_ok=True)
 
 
 def _opened(path: Path) -> sqlite3.Connection:

@@ -34,7 +34,7 @@ from infra.flows import FlowStore, LogFlowWriter
 from infra.kv import KeyValueStore
 from infra.metrics.prometheus import PrometheusMetrics
 from infra.secrets.env import EnvironmentSecrets
-from infra.snapshots import SqliteSnapshots
+from infra.snapshots import SqliteSnapshots, scratch_snapshots
 from infra.storage.local import LocalBlobs
 from infra.storage.namespace_files import StoredNamespaceFiles
 from streams.handler import CommandHandler
@@ -44,7 +44,7 @@ from streams.timers import TimerClock
 if TYPE_CHECKING:
     import faust
 
-    from projections.store import ReadStore
+    from projections.rebuild import RebuildableStore
 
 Fatal = Callable[[BaseException], None]
 Soon = Callable[[Callable[[], None]], None]
@@ -96,7 +96,7 @@ def open_log(config: Config) -> Log:
     return KafkaLog(config.log)
 
 
-def open_read_store(config: Config) -> ReadStore:
+def open_read_store(config: Config) -> RebuildableStore:
     """Return the engine's read models."""
     from projections.catalogue import MODELS
 
@@ -151,10 +151,10 @@ class _Shop:
         self.assembly.add(self.flows.start, self.flows.close)
         self.assembly.add(self.kv.start, self.kv.close)
         self.assembly.add(None, self.jq.close)
-        self._store: ReadStore | None = None
+        self._store: RebuildableStore | None = None
 
     @property
-    def store(self) -> ReadStore:
+    def store(self) -> RebuildableStore:
         """The read models, opened at the first use."""
         if self._store is None:
             self._store = open_read_store(self.config)
@@ -285,8 +285,17 @@ def _worker(shop: _Shop) -> None:
 
 def _indexer(shop: _Shop) -> None:
     from projections.indexer import Indexer
+    from projections.rebuild import Preparation
 
     member = f"indexer-{socket.gethostname()}"
+    snapshots = shop.config.data.dir / "snapshots"
+    prepare = Preparation(
+        shop.log,
+        shop.store,
+        lambda: scratch_snapshots(snapshots / f"rebuild-{shop.config.engine}.sqlite"),
+        options=shop.config.indexer,
+        metrics=shop.metrics,
+    )
     indexer = Indexer(
         shop.log,
         shop.store,
@@ -295,6 +304,7 @@ def _indexer(shop: _Shop) -> None:
         member=member,
         failed=shop.fatal,
         options=shop.config.indexer,
+        prepare=prepare,
     )
     shop.assembly.add(indexer.start, indexer.close)
 
@@ -362,6 +372,8 @@ def _webserver(shop: _Shop) -> None:
         catalogue=CORE_CATALOGUE,
         new_id=new_id,
         now=now,
+        kv=shop.kv,
+        secret_names=shop.secrets.keys,
         lookups=lambda variables: RuntimeLookups(shop.world, Place.of(variables)),
         encrypt=shop.encryption.encrypt if shop.encryption.has_key else None,
         settings=shop.settings,

@@ -33,12 +33,25 @@ class BulkWriter:
         metrics: Metrics,
         options: ProjectionsOptions,
         stopping: Event,
+        *,
+        tries: int | None = None,
     ) -> None:
+        """Prepare.
+
+        Args:
+            store: where documents go.
+            log: takes the dead letters.
+            metrics: takes the measurements.
+            options: size of bulk writes, pauses between tries.
+            stopping: set when nobody wants the writes any more.
+            tries: after so many the store's silence is an error; None: never.
+        """
         self._store = store
         self._log = log
         self._metrics = metrics
         self._options = options
         self._stopping = stopping
+        self._tries = tries
         self.away: str | None = None
         """Why the store does not answer; None while it does."""
 
@@ -53,7 +66,7 @@ class BulkWriter:
         for start in range(0, len(pending), size):
             part = pending[start : start + size]
             writes = [one.write for one in part]
-            failures = self._insist(lambda writes=writes: self._store.bulk(writes))  # type: ignore[misc]
+            failures = self.insist(lambda writes=writes: self._store.bulk(writes))  # type: ignore[misc]
             if failures:
                 records = {id(one.write): one.record for one in part}
                 self.put_aside(
@@ -65,7 +78,7 @@ class BulkWriter:
 
     def sync(self) -> None:
         """Make everything written durable; raises Stopping."""
-        self._insist(self._store.sync)
+        self.insist(self._store.sync)
 
     def put_aside(self, poison: Sequence[tuple[Record, str]]) -> None:
         """Write dead letters durably, with their reasons; raises LogUnavailable."""
@@ -75,13 +88,17 @@ class BulkWriter:
         self._log.append(letters)
         self._metrics.count("dead_letters", len(letters), COMPONENT)
 
-    def _insist(self, action: Callable[[], T]) -> T:
-        pause = self._options.retry_least
+    def insist(self, action: Callable[[], T]) -> T:
+        """Do something with the store until it answers; raises Stopping."""
+        pause, tried = self._options.retry_least, 0
         while True:
             try:
                 answer = action()
             except StoreUnavailable as error:
                 self.away = str(error)
+                tried += 1
+                if tried == self._tries:
+                    raise
                 if self._stopping.wait(pause.total_seconds()):
                     raise Stopping(self.away) from error
                 pause = min(pause * 2, self._options.retry_most)

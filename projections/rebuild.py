@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from threading import Event
 from typing import Protocol
 
@@ -21,6 +22,10 @@ from projections.triggers.project import TriggerFold
 
 Place = tuple[str, int]
 """Topic and partition."""
+
+
+_TRIES = 20
+"""At a bulk write; with the pauses between them some two minutes."""
 
 
 class RebuildableStore(ReadStore, Generations, Protocol):
@@ -111,7 +116,9 @@ class Rebuild:
     def _read(
         self, places: Sequence[Place], target: DocumentWriter, models: Sequence[ReadModel]
     ) -> None:
-        bulk = BulkWriter(target, self._log.writer, self._metrics, self._options, Event())
+        bulk = BulkWriter(
+            target, self._log.writer, self._metrics, self._options, Event(), tries=_TRIES
+        )
         for topic, partition in places:
             first, end = self._log.reader.bounds(topic, partition)
             start = self._next.get((topic, partition), first)
@@ -162,3 +169,40 @@ class Rebuild:
                 partition, self._scratch, self._log.reader, first
             )
         return projector
+
+
+Scratch = Callable[[], AbstractContextManager[Snapshots]]
+"""Makes empty snapshots, and throws them away."""
+
+
+class Preparation:
+    """Sees to it that an indexer finds read models of its own shape: on a new or an older store."""
+
+    def __init__(
+        self,
+        log: Log,
+        store: RebuildableStore,
+        scratch: Scratch,
+        *,
+        options: ProjectionsOptions | None = None,
+        metrics: Metrics | None = None,
+    ) -> None:
+        self._log = log
+        self._store = store
+        self._scratch = scratch
+        self._options = options
+        self._metrics = metrics
+
+    def __call__(self, leader: bool) -> bool:
+        """Rebuild what is outdated, if we lead; returns whether the read models are ready.
+
+        Raises:
+            StoreUnavailable: the store does not answer.
+        """
+        outdated = self._store.outdated()
+        if outdated and leader:
+            with self._scratch() as scratch:
+                Rebuild(
+                    self._log, self._store, scratch, options=self._options, metrics=self._metrics
+                ).run(outdated)
+        return leader or not outdated

@@ -81,6 +81,9 @@ class SqliteReadStore:
 
     def outdated(self) -> list[ReadModel]:
         """Models whose tables are new or of another shape: they must be rebuilt."""
+        if self._outdated:  # another process may have rebuilt them
+            with _told():
+                self._outdated = self._prepare()
         return list(self._outdated)
 
     def _prepare(self) -> list[ReadModel]:

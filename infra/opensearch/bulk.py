@@ -40,7 +40,7 @@ class Bulk:
         self._alias = alias
 
     def write(self, writes: Sequence[Write], indices: Mapping[str, str]) -> list[Failure]:
-        """Write all in order; `indices`: by model, where not its alias."""
+        """Write all in order; `indices`: by model, the alias where it is not the live one."""
         failures: list[Failure] = []
         lines: list[bytes] = []
         part: list[Write] = []
@@ -67,9 +67,8 @@ class Bulk:
             "_index": index or self._alias(model),
             "_id": write.id,
             "version": write.version,
+            "require_alias": True,  # never make an index without its mapping
         }
-        if index is None:
-            action["require_alias"] = True  # never make an index without its mapping
         if isinstance(write, Delete):
             action["version_type"] = "external_gte"
             if write.routing is not None:

@@ -46,25 +46,27 @@ class Indices:
                 outdated.append(model)
         return outdated
 
-    def begin(self, model: ReadModel) -> str:
-        """Create an empty generation beside the live one; returns its index."""
+    def building(self, model: ReadModel) -> str:
+        """Name under which a model's new generation is written."""
+        return self.alias(model) + _BUILDING
+
+    def begin(self, model: ReadModel) -> None:
+        """Create an empty generation beside the live one."""
         self.discard(model)
         latest = max(self._numbers(model), default=0)
-        name = self._name(model, latest + 1)
-        self._create(model, name, self.alias(model) + _BUILDING, complete=True)
-        return name
+        self._create(model, self._name(model, latest + 1), self.building(model), complete=True)
 
     def switch(self, models: Sequence[ReadModel]) -> None:
         """Point the aliases to the new generations in one step, and drop the old ones."""
         actions: list[dict[str, Any]] = []
         for model in models:
-            alias, building = self.alias(model), self._behind(self.alias(model) + _BUILDING)
+            alias, building = self.alias(model), self._behind(self.building(model))
             if not building:
                 raise BrokenInvariant(f"{model} has no new generation to switch to")
             actions += [{"remove_index": {"index": name}} for name in self._behind(alias)]
             for name in building:
                 actions.append({"add": {"index": name, "alias": alias, "is_write_index": True}})
-                actions.append({"remove": {"index": name, "alias": alias + _BUILDING}})
+                actions.append({"remove": {"index": name, "alias": self.building(model)}})
         self._client.indices.update_aliases(body={"actions": actions})
 
     def adopt(self, model: ReadModel) -> None:
@@ -76,7 +78,7 @@ class Indices:
 
     def discard(self, model: ReadModel) -> None:
         """Drop the new generation, if there is one."""
-        for name in self._behind(self.alias(model) + _BUILDING):
+        for name in self._behind(self.building(model)):
             self._client.indices.delete(index=name)
 
     def _create(self, model: ReadModel, name: str, alias: str, *, complete: bool) -> None:

@@ -52,7 +52,7 @@ class OpenSearchReadStore:
     def outdated(self) -> list[ReadModel]:
         """Models whose index is new or of another shape: they must be rebuilt."""
         with self._lock, told():
-            if self._outdated is None:
+            if self._outdated != []:  # another process may have rebuilt them
                 self._outdated = self._indices.ensure(self._models)
             return list(self._outdated)
 
@@ -216,7 +216,9 @@ class OpenSearchReadStore:
         """Make empty generations of these models; the returned writer fills them."""
         self._ready()
         with told():
-            building = {model.name: self._indices.begin(model) for model in models}
+            for model in models:
+                self._indices.begin(model)
+            building = {model.name: self._indices.building(model) for model in models}
         return _Building(self._bulk, building)
 
     def switch(self, models: Sequence[ReadModel]) -> None:

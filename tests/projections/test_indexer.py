@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
@@ -20,9 +20,14 @@ from domain.record.codec import encode
 from domain.record.envelope import Outgoing
 from domain.record.topics import DEAD_LETTER, EXECUTION_EVENTS, FLOWS, LOGS, METRICS
 from domain.record.values import DeadLetter, FlowRevision
-from infra.snapshots import SqliteSnapshots
+from infra.embedded.search import SqliteReadStore
+from infra.snapshots import SqliteSnapshots, scratch_snapshots
+from projections.catalogue import MODELS
+from projections.executions.document import EXECUTIONS
 from projections.indexer import Indexer
 from projections.options import ProjectionsOptions
+from projections.rebuild import Preparation
+from projections.store import StoreUnavailable
 from tests.support.histories import BEGIN, Historian
 from tests.support.memory_log import MemoryConsumer, MemoryLog
 from tests.support.memory_store import MemoryStore
@@ -50,7 +55,9 @@ class Bench:
 
     @contextmanager
     def indexer(
-        self, options: ProjectionsOptions = QUICK
+        self,
+        options: ProjectionsOptions = QUICK,
+        prepare: Callable[[bool], bool] | None = None,
     ) -> Iterator[tuple[Indexer, MemoryConsumer]]:
         snapshots = SqliteSnapshots(self._folder / "snapshots.db")
         indexer = Indexer(
@@ -61,6 +68,7 @@ class Bench:
             member="indexer-1",
             failed=self.failures.append,
             options=options,
+            prepare=prepare,
         )
         indexer.start()
         try:
@@ -340,3 +348,47 @@ def test_what_must_stop_the_process_is_told(bench: Bench) -> None:
         eventually(lambda: bool(told))
     assert isinstance(told[0], RuntimeError)
     told.clear()
+
+
+def test_nothing_is_written_before_the_read_models_are_ready(bench: Bench) -> None:
+    asked: list[bool] = []
+
+    def prepare(leads: bool) -> bool:
+        asked.append(leads)
+        assert bench.store.stored == {}
+        if len(asked) < 3:
+            raise StoreUnavailable("not yet")
+        return True
+
+    bench.history.create("e1")
+    with bench.indexer(prepare=prepare) as (indexer, consumer):
+        bench.settle(indexer, consumer)
+    assert asked == [True, True, True]
+    assert bench.ids("executions") == ["e1"]
+
+
+def test_read_models_are_prepared_though_nothing_new_is_on_the_log(bench: Bench) -> None:
+    asked: list[bool] = []
+
+    def prepare(leads: bool) -> bool:
+        asked.append(leads)
+        return True
+
+    with bench.indexer(prepare=prepare):
+        eventually(lambda: asked == [True])
+
+
+def test_read_models_of_another_shape_are_rebuilt_by_the_indexer(
+    bench: Bench, tmp_path: Path
+) -> None:
+    bench.history.create("e1")
+    with bench.indexer() as (indexer, consumer):
+        bench.settle(indexer, consumer)
+    store = SqliteReadStore(tmp_path / "read.db", MODELS)  # a new one, everything is committed
+    preparation = Preparation(
+        bench.log, store, lambda: scratch_snapshots(tmp_path / "scratch.db"), options=QUICK
+    )
+    with bench.indexer(prepare=preparation):
+        eventually(lambda: store.get(EXECUTIONS, "e1") is not None)
+    assert store.outdated() == []
+    store.close()
