@@ -16,6 +16,7 @@ from infra.plugins import (
     state,
     storage,
     templating,
+    trigger,
 )
 from streams.worker.plugin import Plugins
 
@@ -30,6 +31,7 @@ def core_plugins() -> Plugins:
             *metric.PLUGINS,
             *sleep.PLUGINS,
             *execution.PLUGINS,
+            *trigger.PLUGINS,
             *kv.PLUGINS,
             *state.PLUGINS,
             *namespace_files.PLUGINS,

@@ -14,7 +14,8 @@ from domain.ports.encryption import Encryption
 from domain.ports.log import Log
 from domain.record.codec import Codec, encode
 from domain.record.envelope import Outgoing
-from domain.record.topics import EXECUTION_COMMANDS, LOGS
+from domain.record.topics import EXECUTION_COMMANDS, LOGS, TRIGGER_COMMANDS
+from domain.trigger.commands import TriggerCommand
 from infra.expression.files import Origin
 from infra.expression.lookups import Place, RuntimeLookups, World
 from streams.worker.context import RunContext, Services
@@ -40,6 +41,9 @@ def task_services(world: World, log: Log, encryption: Encryption, zone: tzinfo) 
     def command(wanted: ExecutionCommand) -> None:
         log.writer.append([Outgoing(EXECUTION_COMMANDS, wanted.execution_id, encode(wanted))])
 
+    def trigger_command(wanted: TriggerCommand) -> None:
+        log.writer.append([Outgoing(TRIGGER_COMMANDS, wanted.key.text, encode(wanted))])
+
     def lookups(context: RunContext) -> Lookups:
         return RuntimeLookups(world, place_of(context))
 
@@ -51,6 +55,7 @@ def task_services(world: World, log: Log, encryption: Encryption, zone: tzinfo) 
         lookups=lookups,
         logs=logs,
         command=command,
+        trigger_command=trigger_command,
         clock=world.clock,
         zone=zone,
     )

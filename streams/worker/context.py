@@ -28,6 +28,7 @@ from domain.ports.encryption import Encryption
 from domain.ports.files import NamespaceFiles
 from domain.ports.kv import KeyValues
 from domain.ports.stores import Blobs
+from domain.trigger.commands import TriggerCommand
 from streams.worker.folder import WorkingFolder
 from streams.worker.interruption import Interruption
 from streams.worker.tasklog import TaskLog
@@ -46,6 +47,8 @@ class Services(msgspec.Struct, frozen=True, kw_only=True):
     """Log lines of an execution, in order, as far as they are on the log."""
     command: Callable[[ExecutionCommand], None]
     """Sends a command to an execution and waits until it is durable."""
+    trigger_command: Callable[[TriggerCommand], None]
+    """Sends a command to a trigger and waits until it is durable."""
     clock: Clock
     zone: tzinfo
     """The server's time zone, default of dates in expressions."""

@@ -8,7 +8,6 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, BinaryIO
 
 from domain.errors import InvalidInput, NotFound
-from domain.execution.commands import ExecutionCommand
 from domain.execution.requests import TaskRequest
 from domain.expression import Lookups, Scope
 from domain.expression.errors import Fault
@@ -118,7 +117,7 @@ def services(
     clock: Any = None,
     lookups: Callable[[RunContext], Lookups] | None = None,
     logs: Callable[[str], Iterator[LogEntry]] | None = None,
-    command: Callable[[ExecutionCommand], None] | None = None,
+    command: Callable[[Any], None] | None = None,
 ) -> Services:
     """Services in memory; what is not given is empty or not to be used."""
     return Services(
@@ -129,6 +128,7 @@ def services(
         lookups=lookups or (lambda _: SecretsOnly()),
         logs=logs or (lambda _: iter(())),
         command=command or Nothing().command,
+        trigger_command=command or Nothing().trigger_command,
         clock=clock or StillClock(),
         zone=UTC,
     )

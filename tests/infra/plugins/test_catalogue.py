@@ -14,7 +14,6 @@ WITHOUT_CODE = {
     "http.SseRequest",
     "log.PurgeLogs",
     "metric.PurgeMetrics",
-    "trigger.Toggle",
 }
 """Types that the language knows and no worker runs yet."""
 

@@ -11,6 +11,7 @@ from domain.errors import InvalidInput, NotFound
 from domain.execution.commands import ResumeExecution
 from domain.log import Level, LogEntry
 from domain.record.topics import METRICS
+from domain.trigger.commands import SetTriggerDisabled
 from infra.plugins.catalogue import core_plugins
 from infra.storage.namespace_files import StoredNamespaceFiles
 from streams.worker.binding import bind
@@ -140,6 +141,18 @@ def test_resume_is_a_command_to_the_other_execution(tmp_path: Path) -> None:
     (command,) = sent
     assert isinstance(command, ResumeExecution)
     assert (command.execution_id, command.inputs) == ("e2", {"a": "r1"})
+
+
+def test_toggle_is_a_command_to_the_trigger(tmp_path: Path) -> None:
+    sent: list[object] = []
+    bench = Bench(str(tmp_path), command=sent.append)
+    plugin = core_plugins().get("io.kestra.plugin.core.trigger.Toggle")
+    assert plugin is not None
+    written = {"trigger": "schedule", "enabled": True}
+    plugin.run(bench.context, bind(plugin, written, bench.context))
+    (command,) = sent
+    assert isinstance(command, SetTriggerDisabled)
+    assert (command.key.text, command.disabled) == ("main/io.test/flow_a/schedule", False)
 
 
 def test_fetched_lines_are_filtered_by_level_and_task(tmp_path: Path) -> None:
