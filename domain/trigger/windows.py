@@ -139,7 +139,7 @@ def span_of_time_window(window: TimeWindow | None, zone: tzinfo) -> Span:
         return Span(zone, length=_DAY)
     match window.type:
         case "DURATION_WINDOW":
-            length = window.window or _DAY
+            length = _DAY if window.window is None else window.window
             if length <= timedelta():
                 raise InvalidTrigger("a window needs a length")
             return Span(zone, length=length, advance=window.window_advance or timedelta())
@@ -170,7 +170,7 @@ def span_of_dependency_window(window: DependencyWindow | None, zone: tzinfo) -> 
         return Span(zone, opens=_clock(window.from_), closes=_clock(window.to))
     if window.lookback is not None:
         return Span(zone, lookback=window.lookback)
-    every = window.every or _DAY
+    every = _DAY if window.every is None else window.every
     if every <= timedelta():
         raise InvalidTrigger("a window needs a length")
     return Span(zone, every=every, offset=window.offset or timedelta())
