@@ -115,7 +115,7 @@ def _flow(own: Context, namespace: str, flow_id: str) -> Flow:
 
 
 def _trigger(own: Context, flow: Flow, key: str, variables: Mapping[str, Any]) -> Webhook:
-    for trigger in flow.triggers:
+    for trigger in flow.effective.triggers:
         if isinstance(trigger, Webhook) and not trigger.disabled:
             expected = trigger.key
             if "{" in expected:

@@ -24,6 +24,7 @@ __all__ = [
     "Spot",
     "YamlError",
     "YamlLimits",
+    "numbered_documents",
     "read_yaml",
     "split_documents",
 ]
@@ -78,6 +79,7 @@ class Document(msgspec.Struct, frozen=True):
 
 
 _SURROGATES: Final = re.compile(r"\\u([dD][89abAB][0-9a-fA-F]{2})\\u([dD][c-fC-F][0-9a-fA-F]{2})")
+_SEPARATOR: Final = re.compile(r"(?:^|\n)---(?=\s|$)[^\n]*(?:\n|$)")
 _EXPLAINED: Final = 32_768
 """Longest text that is scanned a second time, slowly, for a better message."""
 
@@ -129,9 +131,19 @@ def split_documents(text: str) -> list[str]:
 
     Source: Kestra splits at a line that starts with three dashes, before YAML is read.
     """
-    parts = re.split(r"(?:^|\n)---(?=\s|$)[^\n]*(?:\n|$)", text)
-    found = [part for part in parts if part.strip()]
-    return found or [text]
+    return [part for part, _ in numbered_documents(text)]
+
+
+def numbered_documents(text: str) -> list[tuple[str, int]]:
+    """Return the documents of a text as `split_documents` does, each with its first line."""
+    found: list[tuple[str, int]] = []
+    start = 0
+    for mark in [*_SEPARATOR.finditer(text), None]:
+        part = text[start : mark.start() if mark is not None else len(text)]
+        if part.strip():
+            found.append((part, text.count("\n", 0, start) + 1))
+        start = mark.end() if mark is not None else len(text)
+    return found or [(text, 1)]
 
 
 class _Open:

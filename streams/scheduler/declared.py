@@ -125,7 +125,7 @@ class DeclaredTriggers:
 
 def _declared(flow: Flow, revision: int) -> dict[str, Declaration]:
     found = {}
-    for trigger in flow.triggers:
+    for trigger in flow.effective.triggers:
         if is_scheduled(trigger) or watches_deadline(trigger):
             key = key_of(flow, trigger.id)
             found[key.text] = Declaration(key, revision, fingerprint_of(flow, trigger))

@@ -1,0 +1,72 @@
+"""The command `tidewheel flow validate`: checks files without a server."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from domain.flow.core_specs import CORE_CATALOGUE
+from domain.flow.reader import parse_flow
+from domain.flow.report import FileReport, Finding, Format, report_of, written
+from domain.flow.yaml import numbered_documents
+
+INVALID = 1
+UNREADABLE = 2
+
+
+def validate(
+    *paths: Path,
+    format_: Annotated[Format, Parameter(name=["--format", "-f"])] = "text",
+    allow_unknown_types: bool = False,
+) -> int:
+    """Check flows in files; no server is asked.
+
+    Exit status: 0 all valid, 1 some invalid, 2 a path cannot be read or holds no flow.
+
+    Args:
+        paths: Files, or folders whose .yaml and .yml files are checked.
+        format_: text, json, sarif or github.
+        allow_unknown_types: Let tasks and triggers of plugins pass that are not installed here.
+    """
+    reports: list[FileReport] = []
+    status = 0 if paths else UNREADABLE
+    for path in paths:
+        files = list(_files(path))
+        if not files:
+            status = UNREADABLE
+            reports.append(_unreadable(path, "no such file, or no flow in it"))
+        for file in files:
+            try:
+                text = file.read_text(encoding="utf-8")
+            except (OSError, UnicodeDecodeError) as error:
+                status = UNREADABLE
+                reports.append(_unreadable(file, str(error)))
+                continue
+            for source, line in numbered_documents(text):
+                reading = parse_flow(
+                    source,
+                    catalogue=CORE_CATALOGUE,
+                    allow_unknown_types=allow_unknown_types,
+                )
+                reports.append(report_of(file.as_posix(), reading, line))
+    sys.stdout.write(written(reports, format_) + "\n")
+    if status == 0 and not all(report.is_valid for report in reports):
+        status = INVALID
+    return status
+
+
+def _files(path: Path) -> Iterator[Path]:
+    if path.is_file():
+        yield path
+    elif path.is_dir():
+        yield from sorted(file for file in path.rglob("*.y*ml") if file.suffix in (".yaml", ".yml"))
+
+
+def _unreadable(path: Path, reason: str) -> FileReport:
+    name = path.as_posix()
+    finding = Finding(file=name, level="error", rule="source", message=reason)
+    return FileReport(file=name, findings=(finding,))
