@@ -9,7 +9,7 @@ import msgspec
 
 from domain.execution.lifecycle import StateType
 from domain.execution.state import Label
-from domain.trigger.state import TriggerKey, Upstream
+from domain.trigger.state import Source, TriggerKey, Upstream
 
 
 class Command(msgspec.Struct, kw_only=True, tag_field="type", omit_defaults=True):
@@ -102,9 +102,10 @@ class RecordUpstream(Command, tag="trigger.upstream"):
     met: list[str]
     """Keys of the conditions."""
     upstream: Upstream
+    source: Source
     variables: dict[str, Any]
     """The variables of the trigger for the execution it starts, without `outputs`."""
-    source: dict[str, Any] = {}
+    reached: dict[str, Any] = {}
     """Variables of the upstream execution that the trigger's inputs can reach."""
     correlation_id: str | None = None
 

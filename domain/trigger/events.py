@@ -11,7 +11,7 @@ import msgspec
 
 from domain.execution.commands import CreateExecution
 from domain.execution.lifecycle import StateType
-from domain.trigger.state import Backfill, Trigger, TriggerKey, Upstream
+from domain.trigger.state import Backfill, Source, Trigger, TriggerKey, Upstream
 
 
 class Event(msgspec.Struct, kw_only=True, tag_field="type", omit_defaults=True, frozen=True):
@@ -115,10 +115,9 @@ class BackfillEnded(Event, tag="trigger.backfill.ended", frozen=True):
 class UpstreamMet(Event, tag="trigger.upstream-met", frozen=True):
     """An execution met conditions of a flow trigger's window."""
 
-    id: str
-    """Of the command that told of it."""
     met: list[str]
     upstream: Upstream
+    source: Source
     start: datetime | None = None
     """Of the window: another one than before means a new window."""
     end: datetime | None = None

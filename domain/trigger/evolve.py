@@ -32,7 +32,6 @@ from domain.trigger.events import (
 )
 from domain.trigger.state import Trigger, Window
 
-_KNOWN_COMMANDS: Final = 1_000
 RECORDS: Final[Codec[TriggerEventRecord]] = Codec(TriggerEventRecord)
 """Reads values of `trigger.events`."""
 
@@ -149,9 +148,8 @@ def _deleted(state: Trigger) -> None:
 def _upstream_met(state: Trigger, event: UpstreamMet) -> None:
     window = state.window
     if window is None or (window.start, window.end) != (event.start, event.end):
-        seen = [] if window is None else window.seen
-        window = state.window = Window(start=event.start, end=event.end, seen=seen)
-    window.seen = [*window.seen[-_KNOWN_COMMANDS:], event.id]
+        window = state.window = Window(start=event.start, end=event.end)
+    state.told = {**state.told, event.source.partition: event.source}
     for key in event.expired:
         window.met.pop(key, None)
     for key in event.met:

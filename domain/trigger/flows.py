@@ -27,7 +27,7 @@ from domain.trigger.creation import (
     scope_of,
 )
 from domain.trigger.schedule import parse_zone
-from domain.trigger.state import Upstream
+from domain.trigger.state import Source, Upstream
 from domain.trigger.upstream import Gathering, accepts_state, gathering_of
 
 _SOURCE_NAMES: Final = frozenset(
@@ -44,6 +44,9 @@ class Change(msgspec.Struct, frozen=True):
     """After the record that tells of it; not a copy."""
     index: int
     """Position of the state in the execution's history: names the change for good."""
+    partition: int
+    """Of the record that tells of it, on `execution.events`."""
+    offset: int
 
     @property
     def moment(self) -> Moment:
@@ -114,8 +117,9 @@ def triggered(
         flow_revision=flow.revision or 0,
         met=met,
         upstream=upstream,
+        source=Source(change.partition, change.offset, change.index),
         variables=variables,
-        source=needed,
+        reached=needed,
         correlation_id=_correlation_id(execution),
     )
 

@@ -21,7 +21,7 @@ from domain.trigger.events import (
 from domain.trigger.flows import merged_outputs, started, with_outputs
 from domain.trigger.schedule import parse_zone
 from domain.trigger.schedules import fingerprint_of
-from domain.trigger.state import Trigger, Upstream, Window
+from domain.trigger.state import Source, Trigger, Upstream, Window
 from domain.trigger.upstream import Gathering, gathering_of
 from domain.trigger.windows import Bounds
 
@@ -42,7 +42,7 @@ def record_upstream(
     if (
         not isinstance(trigger, FlowTrigger)
         or (state is not None and state.disabled)
-        or (window is not None and command.command_id in window.seen)
+        or (state is not None and _is_told(state, command.source))
     ):
         return ()
     gathering = _gathering(trigger, surroundings)
@@ -56,9 +56,9 @@ def record_upstream(
         kept.pop(key, None)
         kept[key] = upstream
     met = UpstreamMet(
-        id=command.command_id,
         met=command.met,
         upstream=upstream,
+        source=command.source,
         start=bounds.start,
         end=bounds.end,
         expired=expired,
@@ -70,7 +70,7 @@ def record_upstream(
         trigger,
         execution_id=command.command_id,
         variables=with_outputs(command.variables, merged_outputs(kept, gathering)),
-        source=command.source,
+        source=command.reached,
         correlation_id=command.correlation_id,
         surroundings=surroundings,
     )
@@ -154,6 +154,11 @@ def _gathering(trigger: FlowTrigger, surroundings: Surroundings) -> Gathering | 
         return gathering_of(trigger, parse_zone(surroundings.zone))
     except InvalidTrigger:
         return None
+
+
+def _is_told(state: Trigger, source: Source) -> bool:
+    last = state.told.get(source.partition)
+    return last is not None and source <= last
 
 
 def _is(window: Window, bounds: Bounds) -> bool:

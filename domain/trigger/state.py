@@ -49,6 +49,16 @@ class Backfill(msgspec.Struct, frozen=True, omit_defaults=True):
         return self.last or self.start
 
 
+class Source(msgspec.Struct, frozen=True, order=True):
+    """Where a change of state was seen: news of one partition come in this order, or again."""
+
+    partition: int
+    """Of `execution.events`."""
+    offset: int
+    index: int
+    """Position of the state in the execution's history."""
+
+
 class Upstream(msgspec.Struct, frozen=True, omit_defaults=True):
     """A condition of a flow trigger's window that an execution has met."""
 
@@ -70,8 +80,6 @@ class Window(msgspec.Struct, omit_defaults=True):
     """By the key of the condition, in the order in which they were met."""
     fired: bool = False
     """An execution was started in this window."""
-    seen: list[str] = []
-    """Ids of the commands it was told by, the last thousand: one that comes again is dropped."""
 
 
 class Trigger(msgspec.Struct, kw_only=True, omit_defaults=True):
@@ -107,6 +115,8 @@ class Trigger(msgspec.Struct, kw_only=True, omit_defaults=True):
     """While switched off: the date that would have been next."""
     window: Window | None = None
     """Of flow triggers that wait for more than one thing."""
+    told: dict[int, Source] = {}
+    """Of those: the last change that was told, by partition; what comes again is dropped."""
 
     @property
     def is_locked(self) -> bool:

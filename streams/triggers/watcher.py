@@ -206,7 +206,9 @@ class ExecutionWatcher:
             fold.drop(execution_id)
         known.changed.add(execution_id)
         for index in range(first, len(state.state.histories)):
-            yield from self._changed(Change(state, index), record, decoded)
+            yield from self._changed(
+                Change(state, index, record.partition, record.offset), record, decoded
+            )
         yield from _ends(state, first, decoded)
 
     def _changed(self, change: Change, record: Record, decoded: EventRecord) -> Iterator[Outgoing]:
