@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from datetime import timedelta, tzinfo
@@ -32,6 +33,9 @@ from domain.trigger.commands import TriggerCommand
 from streams.worker.folder import WorkingFolder
 from streams.worker.interruption import Interruption
 from streams.worker.tasklog import TaskLog
+
+_UNSAFE = re.compile(r"[^A-Za-z0-9_.-]")
+_LONGEST_NAME = 150
 
 
 class Services(msgspec.Struct, frozen=True, kw_only=True):
@@ -72,19 +76,22 @@ class _Variables(dict[str, Any]):
 
 
 class _Recording:
-    """Lookups that note every secret they give away, so that it can be masked."""
+    """Lookups, made when first needed, that have every secret masked which they give away."""
 
-    __slots__ = ("_answer", "_out")
+    __slots__ = ("_context", "_lookups")
 
-    def __init__(self, lookups: Lookups, out: TaskLog) -> None:
-        self._answer = lookups.call
-        self._out = out
+    def __init__(self, context: RunContext) -> None:
+        self._context = context
+        self._lookups: Lookups | None = None
 
     def call(self, name: str, arguments: Mapping[str, Any], scope: Scope) -> Any:
         """Answer as the lookups behind do."""
-        value = self._answer(name, arguments, scope)
+        context = self._context
+        if self._lookups is None:
+            self._lookups = context.services.lookups(context)
+        value = self._lookups.call(name, arguments, scope)
         if name in ("secret", "credential", "decrypt"):
-            self._out.redactor.add(value)
+            context.out.redactor.add(value)
         return value
 
 
@@ -169,9 +176,7 @@ class RunContext:
 
     def scope_of(self, variables: Mapping[str, Any]) -> Scope:
         """Return a scope with the attempt's lookups and other variables."""
-        services = self.services
-        lookups = _Recording(services.lookups(self), self.out)
-        return Scope(variables, lookups, DEFAULT_LIMITS, zone=services.zone)
+        return Scope(variables, _Recording(self), DEFAULT_LIMITS, zone=self.services.zone)
 
     def render(self, text: str) -> str:
         """Return a template's text. Raises ExpressionError."""
@@ -230,7 +235,7 @@ class RunContext:
         Returns:
             Its URI; no two calls give the same.
         """
-        safe = name.replace("\\", "/").rsplit("/", 1)[-1].replace("\x00", "")
+        safe = _UNSAFE.sub("-", name.replace("\\", "/").rsplit("/", 1)[-1])[-_LONGEST_NAME:]
         stem = friendly(uuid.uuid4())
         uri = f"{self.task_uri}/{stem}{safe if safe.startswith('.') or not safe else '-' + safe}"
         if isinstance(data, Path):

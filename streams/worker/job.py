@@ -155,6 +155,8 @@ class Job:
             if deadline is not None:
                 deadline.cancel()
         if not self.settle():
+            if log_file is not None:
+                log_file.close()
             return None  # given up before
         outcome = self._outcome(result, failure, started_at)
         if log_file is not None:
