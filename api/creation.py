@@ -15,16 +15,16 @@ from api.errors import ApiError, illegal_state, invalid_entity, not_found
 from api.forms import Form, read_form
 from api.labels import creation_labels, nested
 from api.parameters import Parameters, read_labels, read_moment
+from api.uploads import GivenInputs
 from domain.errors import InvalidInputs
 from domain.execution.commands import CreateExecution
 from domain.execution.state import Execution, Label
 from domain.expression import ExpressionError, Scope, compile_template, is_truthy_text
 from domain.flow.common import Check
-from domain.flow.input_types import FileInput, FormInput, Input
+from domain.flow.input_types import FormInput, Input
 from domain.flow.inputs import ResolvedInputs, resolve_inputs
 from domain.flow.model import Flow
 from domain.ids import DEFAULT_TENANT
-from domain.storage import input_uri
 
 KINDS = frozenset({"NORMAL", "TEST", "PLAYGROUND"})
 _FENCE = " errors:\n```"
@@ -37,17 +37,9 @@ class Draft:
         self.execution_id = own.ports.new_id()
         self._own = own
         self._flow = flow
-        self._form = form
-        self._files = _file_names(flow.inputs)
         self.variables = base_variables(own, flow, self.execution_id, labels)
-        self.raw: dict[str, Any] = dict(form.fields)
-        for name, upload in form.uploads.items():
-            if name in self._files:
-                self.raw[name] = self._uri(name, upload.filename)
-            else:
-                self.raw[name] = upload.data.read(own.options.limits.field_bytes).decode(
-                    errors="replace"
-                )
+        self._given = GivenInputs(own, flow, self.execution_id, flow.inputs, form)
+        self.raw = self._given.raw
 
     async def resolve(self) -> ResolvedInputs:
         """Return the inputs with their values or mistakes."""
@@ -60,14 +52,7 @@ class Draft:
 
     async def keep_files(self) -> None:
         """Put the files that were given into internal storage."""
-        for name, upload in self._form.uploads.items():
-            if name in self._files:
-                uri = self._uri(name, upload.filename)
-                await asyncio.to_thread(self._own.ports.blobs.put, uri, upload.data)
-
-    def _uri(self, name: str, filename: str) -> str:
-        flow = self._flow
-        return input_uri(flow.namespace, flow.id, self.execution_id, name, filename)
+        await self._given.keep()
 
 
 async def create(request: Request[Any, Any, Any], namespace: str, flow_id: str) -> Execution:
@@ -88,8 +73,7 @@ async def create(request: Request[Any, Any, Any], namespace: str, flow_id: str) 
         draft.variables["labels"] = nested(labels)
         inputs = checked(await draft.resolve())
         error = blocked(draft.failed_checks(inputs)) if flow.checks else None
-        if draft.raw:
-            await draft.keep_files()
+        await draft.keep_files()
     finally:
         form.close()
     date = parameters.text("scheduleDate")
@@ -187,16 +171,6 @@ def _holds(check: Check, scope: Scope) -> bool:
         return is_truthy_text(compile_template(check.condition).render(scope))
     except ExpressionError:
         return False
-
-
-def _file_names(inputs: Iterable[Input], prefix: str = "") -> set[str]:
-    names: set[str] = set()
-    for declared in inputs:
-        if isinstance(declared, FormInput):
-            names |= _file_names(declared.inputs, f"{prefix}{declared.id}.")
-        elif isinstance(declared, FileInput):
-            names.add(prefix + declared.id)
-    return names
 
 
 def _asks(inputs: Iterable[Input]) -> bool:

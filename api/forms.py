@@ -15,6 +15,8 @@ from api.options import Limits
 
 _FORM = "multipart/form-data"
 _SPOOLED_BYTES = 1 << 20
+ATTACHMENTS = "files"
+"""Name of the parts by which older clients send files: the file name is the input's id."""
 _BOUNDARY = re.compile(r'boundary="?([^";,]{1,200})"?', re.IGNORECASE)
 
 
@@ -33,10 +35,12 @@ class Form:
     def __init__(self) -> None:
         self.fields: dict[str, str] = {}
         self.uploads: dict[str, Upload] = {}
+        self.attachments: dict[str, Upload] = {}
+        """The parts named `files`, by file name."""
 
     def close(self) -> None:
         """Forget the files."""
-        for upload in self.uploads.values():
+        for upload in (*self.uploads.values(), *self.attachments.values()):
             upload.data.close()
 
 
@@ -115,12 +119,12 @@ class _Reader:
         self._text = bytearray()
         if segment.filename is not None:
             self._file = SpooledTemporaryFile(_SPOOLED_BYTES)  # noqa: SIM115 - closed with the form
-            former = self._form.uploads.pop(segment.name, None)
-            if former is not None:
-                former.data.close()
-            self._form.uploads[segment.name] = Upload(
-                _safe_name(segment.filename), cast("BinaryIO", self._file)
-            )
+            upload = Upload(_safe_name(segment.filename), cast("BinaryIO", self._file))
+            if segment.name == ATTACHMENTS:
+                _replace(self._form.attachments, segment.filename, upload)
+                self._form.uploads[ATTACHMENTS] = upload
+            else:
+                _replace(self._form.uploads, segment.name, upload)
 
     def _end(self) -> None:
         segment, file = self._segment, self._file
@@ -133,6 +137,13 @@ class _Reader:
             self._form.fields[segment.name] = self._text.decode()
         except UnicodeDecodeError:
             raise unprocessable(f"the part [{segment.name}] of the form is not UTF-8") from None
+
+
+def _replace(uploads: dict[str, Upload], name: str, upload: Upload) -> None:
+    former = uploads.get(name)
+    if former is not None:
+        former.data.close()
+    uploads[name] = upload
 
 
 def _safe_name(filename: str) -> str:

@@ -9,6 +9,7 @@ from api.creation import base_variables, checked, resolve
 from api.forms import Form
 from api.input_views import inputs_view
 from api.labels import nested
+from api.uploads import GivenInputs
 from domain.execution.lifecycle import StateType
 from domain.execution.state import Execution
 from domain.flow.input_types import Input
@@ -17,15 +18,24 @@ from domain.flow.tasks import Pause
 
 
 async def resolve_resume(own: Context, execution: Execution, form: Form) -> dict[str, Any]:
-    """Return the values of a resume's inputs; raises ApiError 422 with the first mistake."""
+    """Return the values of a resume's inputs, and keep the files among them.
+
+    Raises:
+        ApiError: 422 with the first mistake; nothing is kept then.
+    """
     wanted = _wanted(own, execution)
-    return checked(await _resolve(own, execution, wanted, form)) if wanted else {}
+    if not wanted:
+        return {}
+    given, resolved = await _resolve(own, execution, wanted, form)
+    values = checked(resolved)
+    await given.keep()
+    return values
 
 
 async def resume_validation(own: Context, execution: Execution, form: Form) -> dict[str, Any]:
     """Return what would become of a resume's inputs."""
     wanted = _wanted(own, execution)
-    resolved = await _resolve(own, execution, wanted, form) if wanted else None
+    resolved = (await _resolve(own, execution, wanted, form))[1] if wanted else None
     return inputs_view(execution.flow_id, execution.namespace, resolved)
 
 
@@ -45,7 +55,7 @@ def _wanted(own: Context, execution: Execution) -> tuple[Input, ...]:
 
 async def _resolve(
     own: Context, execution: Execution, wanted: tuple[Input, ...], form: Form
-) -> ResolvedInputs:
+) -> tuple[GivenInputs, ResolvedInputs]:
     flow = own.ports.flows.get(
         execution.tenant, execution.namespace, execution.flow_id, execution.flow_revision
     )
@@ -53,4 +63,5 @@ async def _resolve(
     variables = base_variables(own, flow, execution.id)
     variables["labels"] = nested(execution.labels)
     variables["vars"] = execution.variables
-    return await resolve(own, wanted, form.fields, variables)
+    given = GivenInputs(own, flow, execution.id, wanted, form)
+    return given, await resolve(own, wanted, given.raw, variables)

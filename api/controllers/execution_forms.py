@@ -85,7 +85,10 @@ class ExecutionForms(Controller):
         own = context(request)
         execution = await require_named_execution(own, execution_id)
         form = await read_form(request, own.options.limits)
-        return reply.json(await resume_validation(own, execution, form))
+        try:
+            return reply.json(await resume_validation(own, execution, form))
+        finally:
+            form.close()
 
     @post(
         [
@@ -151,7 +154,10 @@ async def _resume(request: Http, execution_id: str) -> Execution:
     execution = await require_named_execution(own, execution_id)
     raise_any(actions.RESUME.check(execution))
     form = await read_form(request, own.options.limits)
-    inputs = await resolve_resume(own, execution, form)
+    try:
+        inputs = await resolve_resume(own, execution, form)
+    finally:
+        form.close()
     return await submit(own, commands(request).resume(execution, inputs))
 
 
