@@ -313,12 +313,16 @@ def _scheduler(shop: _Shop) -> None:
     from domain.record.topics import TRIGGER_COMMANDS
     from infra.answers import RuntimeAnswers
     from streams.scheduler.scheduler import GROUP, build_scheduler
+    from streams.triggers.watcher import GROUP as WATCHERS
+    from streams.triggers.watcher import ExecutionWatcher
 
     member = shop.config.scheduler.id or socket.gethostname()
+    answers = RuntimeAnswers(shop.world)
+    encrypt = shop.encryption.encrypt if shop.encryption.has_key else None
     scheduler = build_scheduler(
         shop.log,
         shop.flows,
-        RuntimeAnswers(shop.world),
+        answers,
         shop.clock,
         shop.config.scheduler,
         shop.metrics,
@@ -327,11 +331,25 @@ def _scheduler(shop: _Shop) -> None:
         fatal=shop.fatal,
         soon=None if shop.config.engine == "embedded" else shop.soon,
         settings=shop.settings,
-        encrypt=shop.encryption.encrypt if shop.encryption.has_key else None,
+        encrypt=encrypt,
         snapshots=shop.snapshots(f"scheduler-{member}"),
     )
+    watcher = ExecutionWatcher(
+        shop.log,
+        shop.flows,
+        answers,
+        shop.clock,
+        shop.snapshots(f"flow-triggers-{member}"),
+        shop.config.scheduler,
+        shop.metrics,
+        shop.fatal,
+        settings=shop.settings,
+        encrypt=encrypt,
+    )
     shop.assembly.add(scheduler.start, scheduler.close)
+    shop.assembly.add(watcher.start, watcher.close)
     shop.drive(GROUP, member, [scheduler.handler])
+    shop.drive(WATCHERS, member, [watcher])
 
 
 def _webserver(shop: _Shop) -> None:
