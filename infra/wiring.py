@@ -293,6 +293,7 @@ def _indexer(shop: _Shop) -> None:
         shop.log,
         shop.store,
         lambda: scratch_snapshots(snapshots / f"rebuild-{shop.config.engine}.sqlite"),
+        owner=f"{member}:{shop.nonce}",
         options=shop.config.indexer,
         metrics=shop.metrics,
     )

@@ -18,7 +18,7 @@ from domain.ports.log import Log, LogConsumer
 from domain.ports.metrics import Metrics
 from domain.ports.stores import Snapshots
 from domain.record.envelope import Record
-from domain.record.topics import EXECUTION_EVENTS, FLOWS, TRIGGER_EVENTS
+from domain.record.topics import EXECUTION_EVENTS, TRIGGER_EVENTS
 from projections.bulk import BulkWriter, Stopping
 from projections.options import ProjectionsOptions
 from projections.projector import STATELESS, TOPICS, ExecutionProjector, Pending
@@ -30,7 +30,6 @@ Place = tuple[str, int]
 _CATCH_UP_SAVES = 2_000
 _REVOCATION_SECONDS = 5.0
 _READY_SECONDS = 1.0
-_LEADERS_PLACE = (FLOWS, 0)
 
 
 class _Assigned(tuple[Place, ...]):
@@ -58,7 +57,7 @@ class Indexer:
         member: str,
         failed: Callable[[Exception], None],
         options: ProjectionsOptions | None = None,
-        prepare: Callable[[bool], bool] | None = None,
+        prepare: Callable[[], bool] | None = None,
     ) -> None:
         """Prepare; nothing runs before `start`.
 
@@ -71,7 +70,7 @@ class Indexer:
             failed: told, from any thread, of what must stop the process.
             options: batching, keeping, retrying.
             prepare: called before anything is written, until it returns True: the read models are
-                ready. Told whether we lead: of all members one does.
+                of our shape.
         """
         self._log = log
         self._snapshots = snapshots
@@ -267,7 +266,6 @@ class Indexer:
         if poison:
             self._bulk.put_aside(poison)
         if pending:
-            self._be_ready()
             self._bulk.write(pending)
         if reached:
             with self._moved:
@@ -281,19 +279,13 @@ class Indexer:
             self._save()
 
     def _be_ready(self) -> None:
-        """Wait until the read models are of our shape; the leader makes them so."""
         prepare = self._prepare
         if prepare is None:
             return
-        while not self._bulk.insist(lambda: prepare(self._leads())):
+        while not self._bulk.insist(prepare):
             if self._stopping.wait(_READY_SECONDS):
                 raise Stopping("the read models are not ready")
         self._prepare = None
-
-    def _leads(self) -> bool:
-        """One partition has one owner: whoever has this one, or is just being given it, leads."""
-        coming = [item for item in list(self._buffer) if isinstance(item, _Assigned)]
-        return _LEADERS_PLACE in self._next or any(_LEADERS_PLACE in item for item in coming)
 
     def _checkpoint(self, *, save: bool) -> None:
         self._bulk.sync()
@@ -325,8 +317,7 @@ class Indexer:
                 self._triggers[partition] = TriggerFold()
             self._next[topic, partition] = start
             self._committed[topic, partition] = start
-        if self._leads():
-            self._be_ready()
+        self._be_ready()
         with self._moved:
             self._moved.notify_all()
 

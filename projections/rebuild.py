@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from threading import Event
+from time import monotonic
 from typing import Protocol
 
 import msgspec
 
-from domain.errors import UnreadableRecord
+from domain.errors import Conflict, UnreadableRecord
 from domain.ports.log import Log
 from domain.ports.metrics import Metrics, NoMetrics
 from domain.ports.stores import Snapshots
@@ -26,6 +27,16 @@ Place = tuple[str, int]
 
 _TRIES = 20
 """At a bulk write; with the pauses between them some two minutes."""
+
+
+_CLAIM_SECONDS = 120.0
+"""Longer than any write; renewed meanwhile. After that time without a sign another may begin."""
+
+
+class RebuildUnderWay(Conflict):
+    """Another process rebuilds read models now."""
+
+    code = "CONFLICT002"
 
 
 class RebuildableStore(ReadStore, Generations, Protocol):
@@ -58,6 +69,7 @@ class Rebuild:
         store: RebuildableStore,
         scratch: Snapshots,
         *,
+        owner: str,
         options: ProjectionsOptions | None = None,
         metrics: Metrics | None = None,
         progress: Callable[[str, int, int], None] | None = None,
@@ -68,6 +80,7 @@ class Rebuild:
             log: what is read.
             store: what is rebuilt.
             scratch: keeps executions that have ended out of memory; empty, and of no use after.
+            owner: who rebuilds; another one for every process.
             options: size of bulk writes, retries.
             metrics: takes the measurements.
             progress: told topic, records read of it and records to read in all, now and then.
@@ -75,30 +88,48 @@ class Rebuild:
         self._log = log
         self._store = store
         self._scratch = scratch
+        self._owner = owner
         self._options = options or ProjectionsOptions()
         self._metrics = metrics or NoMetrics()
         self._progress = progress or (lambda _topic, _read, _all: None)
         self._projectors: dict[int, ExecutionProjector] = {}
         self._triggers: dict[int, TriggerFold] = {}
         self._next: dict[Place, int] = {}
+        self._renewal = 0.0
         self._records = self._documents = self._unreadable = self._refused = 0
 
     def run(self, models: Sequence[ReadModel]) -> Rebuilt:
         """Rebuild read models; the old generations stay live when it fails.
 
         Raises:
-            StoreUnavailable: the store did not answer to a change of generations.
+            RebuildUnderWay: another process rebuilds.
+            StoreUnavailable: the store did not answer.
         """
+        self._claim()
+        try:
+            return self._run(models)
+        finally:
+            self._store.release(self._owner)
+
+    def _claim(self) -> None:
+        if not self._store.claim(self._owner, _CLAIM_SECONDS):
+            raise RebuildUnderWay("another process rebuilds the read models")
+        self._renewal = monotonic() + _CLAIM_SECONDS / 10
+
+    def _run(self, models: Sequence[ReadModel]) -> Rebuilt:
         places = self._places()
         if all(self._log.reader.bounds(*place)[1] == 0 for place in places):
             self._store.adopt(models)  # an empty log makes empty documents
             return Rebuilt(0, 0, 0, 0)
+        building = self._store.begin(models)
         try:
-            building = self._store.begin(models)
             self._read(places, building, models)
             # what came while that was read: less each time
             self._read(places, building, models)
+            self._claim()
             self._store.switch(models)
+        except RebuildUnderWay:
+            raise  # what is being built is another's now
         except BaseException:
             self._store.discard(models)
             raise
@@ -156,6 +187,8 @@ class Rebuild:
         projector = self._projectors.get(partition) if topic == EXECUTION_EVENTS else None
         if projector is not None:
             pending += projector.drain()
+        if monotonic() > self._renewal:
+            self._claim()
         wanted = [one for one in pending if one.write.model in models]
         self._refused += bulk.write(wanted)
         self._documents += len(wanted)
@@ -184,25 +217,37 @@ class Preparation:
         store: RebuildableStore,
         scratch: Scratch,
         *,
+        owner: str,
         options: ProjectionsOptions | None = None,
         metrics: Metrics | None = None,
     ) -> None:
         self._log = log
         self._store = store
         self._scratch = scratch
+        self._owner = owner
         self._options = options
         self._metrics = metrics
 
-    def __call__(self, leader: bool) -> bool:
-        """Rebuild what is outdated, if we lead; returns whether the read models are ready.
+    def __call__(self) -> bool:
+        """Rebuild what is outdated; False: another does it, ask again.
 
         Raises:
             StoreUnavailable: the store does not answer.
         """
         outdated = self._store.outdated()
-        if outdated and leader:
-            with self._scratch() as scratch:
-                Rebuild(
-                    self._log, self._store, scratch, options=self._options, metrics=self._metrics
-                ).run(outdated)
-        return leader or not outdated
+        if not outdated:
+            return True
+        with self._scratch() as scratch:
+            rebuild = Rebuild(
+                self._log,
+                self._store,
+                scratch,
+                owner=self._owner,
+                options=self._options,
+                metrics=self._metrics,
+            )
+            try:
+                rebuild.run(outdated)
+            except RebuildUnderWay:
+                return False
+        return True

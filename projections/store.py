@@ -348,6 +348,14 @@ class Generations(Protocol):
         """Declare the live generations complete as they are."""
         ...
 
+    def claim(self, owner: str, seconds: float) -> bool:
+        """Take or renew the right to change generations for so long; False: another has it."""
+        ...
+
+    def release(self, owner: str) -> None:
+        """Give the right back, if this owner has it."""
+        ...
+
     def begin(self, models: Sequence[ReadModel]) -> DocumentWriter:
         """Make empty generations of these models; the returned writer fills them."""
         ...

@@ -15,6 +15,7 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from time import time
 from typing import Any
 
 import msgspec
@@ -41,6 +42,7 @@ _GENERATIONS = (
     "CREATE TABLE IF NOT EXISTS generations (model TEXT PRIMARY KEY, live INTEGER NOT NULL,"
     " building INTEGER, signature TEXT NOT NULL)"
 )
+_CLAIM = "CREATE TABLE IF NOT EXISTS claim (owner TEXT NOT NULL, until REAL NOT NULL)"
 _NEWEST = 1_000_000
 _SCAN_ROWS = 500
 _IDLE_READERS = 8
@@ -391,6 +393,22 @@ class SqliteReadStore:
 
     # -- generations
 
+    def claim(self, owner: str, seconds: float) -> bool:
+        """Take or renew the right to change generations for so long; False: another has it."""
+        now = time()
+        with _told(), self._transaction():
+            row = self._writer.execute("SELECT owner, until FROM claim").fetchone()
+            if row is not None and row[0] != owner and row[1] > now:
+                return False
+            self._writer.execute("DELETE FROM claim")
+            self._writer.execute("INSERT INTO claim VALUES (?, ?)", (owner, now + seconds))
+        return True
+
+    def release(self, owner: str) -> None:
+        """Give the right back, if this owner has it."""
+        with _told(), self._transaction():
+            self._writer.execute("DELETE FROM claim WHERE owner = ?", (owner,))
+
     def begin(self, models: Sequence[ReadModel]) -> DocumentWriter:
         """Make empty generations of these models; the returned writer fills them."""
         self.discard(models)
@@ -492,6 +510,7 @@ def _opened(path: Path) -> sqlite3.Connection:
             path.with_name(path.name + suffix).unlink(missing_ok=True)
         connection = _connect(path)
     connection.execute(_GENERATIONS)
+    connection.execute(_CLAIM)
     return connection
 
 

@@ -57,7 +57,7 @@ def connect(options: OpenSearchOptions) -> OpenSearch:
         hosts=[url.strip() for url in options.url.split(",")],
         serializer=_Serializer(),
         timeout=options.timeout.total_seconds(),
-        maxsize=options.connections,
+        pool_maxsize=options.connections,
         max_retries=1,
         http_compress=False,
         **secure,

@@ -10,6 +10,7 @@ import msgspec
 from opensearchpy.exceptions import NotFoundError
 
 from infra.opensearch.bulk import Bulk
+from infra.opensearch.claim import Claim
 from infra.opensearch.client import connect, told
 from infra.opensearch.dsl import Json, aggregations_of, query_of, rows_of, sort_of
 from infra.opensearch.indices import Indices
@@ -44,6 +45,7 @@ class OpenSearchReadStore:
         """
         self._client = connect(options)
         self._indices = Indices(self._client, options)
+        self._claim = Claim(self._client, options.prefix)
         self._models = tuple(models)
         self._bulk = Bulk(self._client, options, self._indices.alias)
         self._lock = Lock()
@@ -211,6 +213,16 @@ class OpenSearchReadStore:
         self._client.close()
 
     # -- generations
+
+    def claim(self, owner: str, seconds: float) -> bool:
+        """Take or renew the right to change generations for so long; False: another has it."""
+        with told():
+            return self._claim.take(owner, seconds)
+
+    def release(self, owner: str) -> None:
+        """Give the right back, if this owner has it."""
+        with told():
+            self._claim.release(owner)
 
     def begin(self, models: Sequence[ReadModel]) -> DocumentWriter:
         """Make empty generations of these models; the returned writer fills them."""

@@ -57,7 +57,7 @@ class Bench:
     def indexer(
         self,
         options: ProjectionsOptions = QUICK,
-        prepare: Callable[[bool], bool] | None = None,
+        prepare: Callable[[], bool] | None = None,
     ) -> Iterator[tuple[Indexer, MemoryConsumer]]:
         snapshots = SqliteSnapshots(self._folder / "snapshots.db")
         indexer = Indexer(
@@ -351,27 +351,27 @@ def test_what_must_stop_the_process_is_told(bench: Bench) -> None:
 
 
 def test_nothing_is_written_before_the_read_models_are_ready(bench: Bench) -> None:
-    asked: list[bool] = []
+    answers: list[bool | None] = [None, False, True]
 
-    def prepare(leads: bool) -> bool:
-        asked.append(leads)
+    def prepare() -> bool:
         assert bench.store.stored == {}
-        if len(asked) < 3:
+        ready = answers.pop(0)
+        if ready is None:
             raise StoreUnavailable("not yet")
-        return True
+        return ready
 
     bench.history.create("e1")
     with bench.indexer(prepare=prepare) as (indexer, consumer):
         bench.settle(indexer, consumer)
-    assert asked == [True, True, True]
+    assert answers == []
     assert bench.ids("executions") == ["e1"]
 
 
 def test_read_models_are_prepared_though_nothing_new_is_on_the_log(bench: Bench) -> None:
     asked: list[bool] = []
 
-    def prepare(leads: bool) -> bool:
-        asked.append(leads)
+    def prepare() -> bool:
+        asked.append(True)
         return True
 
     with bench.indexer(prepare=prepare):
@@ -386,7 +386,7 @@ def test_read_models_of_another_shape_are_rebuilt_by_the_indexer(
         bench.settle(indexer, consumer)
     store = SqliteReadStore(tmp_path / "read.db", MODELS)  # a new one, everything is committed
     preparation = Preparation(
-        bench.log, store, lambda: scratch_snapshots(tmp_path / "scratch.db"), options=QUICK
+        bench.log, store, lambda: scratch_snapshots(tmp_path / "scratch.db"), owner="a"
     )
     with bench.indexer(prepare=preparation):
         eventually(lambda: store.get(EXECUTIONS, "e1") is not None)

@@ -36,7 +36,8 @@ from projections.flows.query import FlowQueries
 from projections.logs.query import LogQueries
 from projections.metrics.query import MetricQueries, instants, interval_of
 from projections.namespaces.query import NamespaceQueries
-from projections.rebuild import Rebuild, Rebuilt
+from projections.options import ProjectionsOptions
+from projections.rebuild import Rebuild, RebuildUnderWay, Rebuilt
 from projections.search import Filter, InvalidSort, Operation, Page, Query, Sort
 from projections.store import Interval
 from projections.taskruns.query import TaskRunQueries
@@ -63,7 +64,7 @@ class Library:
         self.log = MemoryLog()
         self.history = Historian(self.log)
         self.store = SqliteReadStore(folder / "read.db", MODELS)
-        self._folder = folder
+        self.folder = folder
         self._rebuilds = 0
         self.executions = ExecutionQueries(self.store, now)
         self.task_runs = TaskRunQueries(self.store)
@@ -75,9 +76,9 @@ class Library:
 
     def rebuild(self) -> Rebuilt:
         self._rebuilds += 1
-        scratch = SqliteSnapshots(self._folder / f"scratch{self._rebuilds}.db")
+        scratch = SqliteSnapshots(self.folder / f"scratch{self._rebuilds}.db")
         try:
-            return Rebuild(self.log, self.store, scratch).run(MODELS)
+            return Rebuild(self.log, self.store, scratch, owner="a").run(MODELS)
         finally:
             scratch.close()
 
@@ -418,3 +419,31 @@ def test_a_rebuild_leaves_the_same_documents_and_drops_what_the_log_never_said(
     assert done.refused == 0
     assert answer(executions.executions.get("main", "e1")) == before
     assert found(executions) == ["e5", "e1"]
+
+
+def test_a_rebuild_gives_way_to_another_one(executions: Library) -> None:
+    assert executions.store.claim("another", 60)
+    with pytest.raises(RebuildUnderWay):
+        executions.rebuild()
+    executions.store.release("another")
+    assert executions.rebuild().refused == 0
+
+
+def test_a_rebuild_that_fails_leaves_the_live_documents(executions: Library) -> None:
+    def break_off(_topic: str, _read: int, _all: int) -> None:
+        raise KeyboardInterrupt
+
+    scratch = SqliteSnapshots(executions.folder / "other.db")
+    rebuild = Rebuild(
+        executions.log,
+        executions.store,
+        scratch,
+        owner="a",
+        options=ProjectionsOptions(batch_documents=1),
+        progress=break_off,
+    )
+    with pytest.raises(KeyboardInterrupt):
+        rebuild.run(MODELS)
+    scratch.close()
+    assert found(executions) == ["e5", "e2", "e1"]
+    assert executions.store.claim("another", 1)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, Protocol
 
 from hypothesis import strategies as st
 
@@ -21,10 +21,18 @@ BEGIN = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 ENDS = (StateType.SUCCESS, StateType.FAILED, StateType.WARNING)
 
 
+class Appender(Protocol):
+    """A log's writer."""
+
+    def append(self, records: Sequence[Outgoing], timeout: float = 30.0) -> list[Position]:
+        """Append and wait."""
+        ...
+
+
 class Historian:
     """Writes steps of executions, each continuing its stream."""
 
-    def __init__(self, log: MemoryLog) -> None:
+    def __init__(self, log: Appender) -> None:
         self.log = log
         self.now = BEGIN
         self.sequences: dict[str, int] = {}

@@ -77,3 +77,15 @@ def test_a_switched_model_is_no_longer_outdated(open_store: Callable[[], Opened]
     assert again.outdated() == []
     put(again, execution(1))
     assert again.count(EXECUTIONS, EVERYTHING) == 1
+
+
+def test_one_owner_at_a_time_may_change_generations(store: Opened) -> None:
+    assert store.claim("a", 60)
+    assert not store.claim("b", 60)
+    assert store.claim("a", 60)
+    store.release("b")
+    assert not store.claim("b", 60)
+    store.release("a")
+    store.release("a")
+    assert store.claim("b", -1)  # ends at once
+    assert store.claim("a", 60)
