@@ -11,6 +11,8 @@ from domain.execution.commands import ExecutionCommand
 from domain.execution.state import Execution
 from domain.record.envelope import Position
 from domain.record.values import FlowRevision
+from domain.trigger.commands import TriggerCommand
+from domain.trigger.state import Trigger
 
 
 class Outcome(msgspec.Struct, frozen=True):
@@ -32,7 +34,7 @@ class CommandGateway(Protocol):
         """Append a command; returns when it is durable. Raises LogUnavailable."""
         ...
 
-    async def submit(self, command: ExecutionCommand, timeout: float = 10.0) -> Outcome:
+    async def submit(self, command: ExecutionCommand, timeout: float = 10.0) -> Outcome:  # noqa: ASYNC109
         """Append a command and wait until its step is recorded and seen by our own window.
 
         Raises:
@@ -55,8 +57,32 @@ class ExecutionWindow(Protocol):
         """
         ...
 
-    async def ended(self, execution_id: str, timeout: float) -> Execution | None:
+    async def ended(self, execution_id: str, timeout: float) -> Execution | None:  # noqa: ASYNC109
         """Wait until the execution has ended (afterExecution included); None when time is up."""
+        ...
+
+
+class TriggerOutcome(msgspec.Struct, frozen=True):
+    """What became of a command to a trigger."""
+
+    accepted: bool
+    code: str = ""
+    """Rejection code when refused: TRIGGER010 means that there is no such trigger."""
+    message: str = ""
+    """Rejection text when refused."""
+    trigger: Trigger | None = None
+    """The trigger after the step; None where there is none."""
+
+
+class TriggerGateway(Protocol):
+    """Sends commands to triggers."""
+
+    async def submit(self, command: TriggerCommand, timeout: float = 10.0) -> TriggerOutcome:  # noqa: ASYNC109
+        """Append a person's command and wait until its step is recorded.
+
+        Raises:
+            LogUnavailable: not durable, or no scheduler answered in time.
+        """
         ...
 
 

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from domain.trigger.commands import (
+    Command,
     CreateBackfill,
     DeleteBackfill,
     DeleteTrigger,
@@ -18,12 +19,14 @@ from domain.trigger.commands import (
     SetTriggerDisabled,
     UnlockTrigger,
     UnregisterTrigger,
+    tag_of,
 )
 from domain.trigger.definition import Definition, Firing, InvalidTrigger, firing_id
 from domain.trigger.events import (
     BackfillCreated,
     BackfillEnded,
     BackfillPaused,
+    TriggerCommandRejected,
     TriggerDatesSkipped,
     TriggerDeleted,
     TriggerDisabled,
@@ -58,13 +61,26 @@ ScheduleCommand = (
 NOTHING: Final[Events] = ()
 
 
+_REFUSALS: Final[dict[type[Command], tuple[str, str]]] = {
+    SetTriggerDisabled: ("TRIGGER011", "Trigger is in that state already"),
+    CreateBackfill: ("TRIGGER012", "Only a Schedule trigger that its flow declares has backfills"),
+    PauseBackfill: ("TRIGGER013", "No backfill found, or it is in that state already"),
+    DeleteBackfill: ("TRIGGER013", "No backfill found"),
+    UnlockTrigger: ("TRIGGER014", "Trigger is not locked"),
+    RestartTrigger: ("TRIGGER011", "Trigger has nothing to restart"),
+    DeleteTrigger: ("TRIGGER010", "No such trigger"),
+}
+"""What persons are told when there is nothing to do; machines need no answer."""
+NO_TRIGGER: Final = ("TRIGGER010", "No such trigger")
+
+
 def decide(
     definition: Definition | None,
     state: Trigger | None,
     command: ScheduleCommand,
     now: datetime,
 ) -> Events:
-    """Return the events that a command causes.
+    """Return the events that a command causes; a person's command is refused by an event.
 
     Args:
         definition: in the revision that the command or the state names; None when there is none.
@@ -72,6 +88,23 @@ def decide(
         command: what is wanted.
         now: the command record's timestamp.
     """
+    events = _decided(definition, state, command, now)
+    if events or type(command) not in _REFUSALS:
+        return events
+    missing = state is None or not state.registered
+    code, message = NO_TRIGGER if missing else _REFUSALS[type(command)]
+    rejected = TriggerCommandRejected(
+        command=tag_of(command), code=code, message=message, issuer=command.issuer
+    )
+    return (rejected,)
+
+
+def _decided(
+    definition: Definition | None,
+    state: Trigger | None,
+    command: ScheduleCommand,
+    now: datetime,
+) -> Events:
     if isinstance(command, RegisterTrigger):
         return _register(definition, state, command, now)
     if state is None:

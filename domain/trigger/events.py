@@ -148,6 +148,16 @@ class DeadlineKept(Event, tag="trigger.deadline-kept", frozen=True):
     next_date: datetime | None
 
 
+class TriggerCommandRejected(Event, tag="trigger.command-rejected", frozen=True):
+    """What a person wanted was refused; nothing else happened."""
+
+    command: str
+    """Its tag."""
+    code: str
+    message: str
+    issuer: str = ""
+
+
 TriggerEvent = (
     TriggerFired
     | TriggerExecutionEnded
@@ -166,6 +176,7 @@ TriggerEvent = (
     | FlowTriggered
     | DeadlineMissed
     | DeadlineKept
+    | TriggerCommandRejected
 )
 """Any event, by its tag in `type`."""
 
@@ -175,7 +186,8 @@ class TriggerEventRecord(msgspec.Struct, kw_only=True, omit_defaults=True):
 
     key: TriggerKey
     sequence: int
-    """Sequence number of the first event; counts 1, 2, 3, ... without a gap."""
+    """Sequence number of the first event; counts 1, 2, 3, ... without a gap. 0: a command to a
+    trigger that does not exist was refused."""
     command_id: str
     command_offset: int
     timestamp_ms: int

@@ -16,6 +16,7 @@ from domain.trigger.events import (
     DeadlineKept,
     DeadlineMissed,
     FlowTriggered,
+    TriggerCommandRejected,
     TriggerDatesSkipped,
     TriggerDeleted,
     TriggerDisabled,
@@ -88,6 +89,8 @@ def evolve(state: Trigger, event: TriggerEvent, at: datetime) -> None:
             state.next_date = event.next_date
         case DeadlineKept():
             state.next_date = event.next_date
+        case TriggerCommandRejected():
+            pass
         case _:
             assert_never(event)
     state.sequence += 1

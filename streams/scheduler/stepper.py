@@ -22,10 +22,15 @@ from domain.ports.stores import Snapshots
 from domain.record.codec import Codec, encode
 from domain.record.envelope import Outgoing, Record, milliseconds_of
 from domain.record.topics import EXECUTION_COMMANDS, TRIGGER_COMMANDS, TRIGGER_EVENTS
-from domain.trigger.commands import FireTrigger, RecoverTrigger, TriggerCommand
+from domain.trigger.commands import FireTrigger, RecoverTrigger, TriggerCommand, tag_of
 from domain.trigger.creation import Surroundings
 from domain.trigger.decide import Events
-from domain.trigger.events import TriggerDeleted, TriggerEventRecord, TriggerRegistered
+from domain.trigger.events import (
+    TriggerCommandRejected,
+    TriggerDeleted,
+    TriggerEventRecord,
+    TriggerRegistered,
+)
 from domain.trigger.evolve import RECORDS, evolve, fold
 from domain.trigger.state import Trigger, TriggerKey
 from domain.trigger.step import react, revision_for, step
@@ -172,19 +177,22 @@ class TriggerStepper:
             if state is not None:
                 self._arm(command.partition, state)
             return Stepped()
+        refused = all(isinstance(event, TriggerCommandRejected) for event in events)
+        is_new = state is None
         if state is None:
             state = Trigger(key=decoded.key)
-        tag = decoded.__struct_config__.tag
         record = TriggerEventRecord(
             key=decoded.key,
-            sequence=state.sequence + 1,
+            sequence=0 if is_new and refused else state.sequence + 1,
             command_id=decoded.command_id,
             command_offset=command.offset,
             timestamp_ms=command.timestamp_ms,
             events=list(events),
-            command=tag if isinstance(tag, str) else "",
+            command=tag_of(decoded),
             issuer=decoded.issuer,
         )
+        if is_new and refused:
+            return Stepped(Outgoing(TRIGGER_EVENTS, text, encode(record)))
         for happened in events:
             evolve(state, happened, command.timestamp)
         state.updated = command.timestamp
