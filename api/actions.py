@@ -196,7 +196,7 @@ class Commands:
         self, execution: Execution, inputs: dict[str, Any] | None = None
     ) -> ExecutionCommand:
         """Let it go on."""
-        return ResumeExecution(**self._of(execution), inputs=inputs or {}, by=self._issuer or None)
+        return ResumeExecution(**self._of(execution), inputs=inputs or {})
 
     def resume_breakpoint(
         self, execution: Execution, breakpoints: list[Breakpoint]

@@ -60,9 +60,15 @@ class Gate:
             self._verdicts.popitem(last=False)
         return verdict
 
-    def change(self, username: str, password: str) -> None:
-        """Make this the one user from now on."""
-        self._accounts.change(username, password)
+    async def change(self, username: str, password: str) -> None:
+        """Make this the one user from now on; nothing happens when it is already.
+
+        Raises:
+            Conflict: the configuration fixes the user.
+        """
+        if await asyncio.to_thread(self._accounts.verify, username, password):
+            return
+        await asyncio.to_thread(self._accounts.change, username, password)
         self._verdicts.clear()
 
 

@@ -67,7 +67,6 @@ def creation_labels(
         for label in flow
         if not label.key.startswith(SYSTEM_PREFIX)
     }
-    system = {FROM: origin, CORRELATION_ID: execution_id}
     seen: set[str] = set()
     for key, value in given:
         if not key or not value:
@@ -75,15 +74,14 @@ def creation_labels(
         if key in seen:
             raise illegal_argument(f"Duplicate key {key}")
         seen.add(key)
-        if key in system:
-            system[key] = value
-        elif key.startswith(SYSTEM_PREFIX):
+        if key.startswith(SYSTEM_PREFIX) and key not in {FROM, CORRELATION_ID}:
             raise illegal_argument(
                 f"System labels can only be set by Kestra itself, offending label: {key}={value}."
             )
-        else:
-            labels[key] = Label(key, value)
-    return [*labels.values(), *(Label(key, value) for key, value in system.items())]
+        labels[key] = Label(key, value)
+    labels.setdefault(FROM, Label(FROM, origin))
+    labels.setdefault(CORRELATION_ID, Label(CORRELATION_ID, execution_id))
+    return list(labels.values())
 
 
 def nested(labels: Iterable[Label]) -> dict[str, Any]:

@@ -11,8 +11,13 @@ from projections.regex import matcher
 from projections.search import Found, Query
 
 T = TypeVar("T")
-Fields = Callable[[T, str], Any]
-"""Returns a field of an item: a text, an instant, or None."""
+
+
+def holds(
+    item: T, query: Query, resource: Resource, field: Callable[[T, str], Any], now: Any
+) -> bool:
+    """Tell whether a query finds an item; raises InvalidQuery."""
+    return _holds(resource.condition(query, now), item, field)
 
 
 def found_in(
@@ -49,6 +54,8 @@ def _holds(condition: s.Condition, item: T, field: Callable[[T, str], Any]) -> b
             return field(item, condition.field) is not None
         case _:
             value = field(item, condition.field)
+            if isinstance(value, list):
+                return any(_compared(condition, member) for member in value)
             return value is not None and _compared(condition, value)
 
 

@@ -12,6 +12,7 @@ from urllib.parse import parse_qsl
 from litestar import Request
 
 from api.errors import bad_request, illegal_argument, missing_query, unconvertible, unprocessable
+from domain.execution.lifecycle import StateType
 from domain.ids import DEFAULT_TENANT
 from projections.search import AllOf, AnyOf, Clause, Filter, Operation, Page, Query, Sort
 
@@ -22,6 +23,7 @@ _FILTER = re.compile(
     re.IGNORECASE,
 )
 _GROUP = re.compile(r"\[(and|or)\]\[(\d+)\]", re.IGNORECASE)
+_STATE_TYPE = "io.kestra.core.models.flows.State.Type"
 _FLAT = {
     "q": ("q", Operation.EQUALS),
     "scope": ("scope", Operation.EQUALS),
@@ -223,5 +225,8 @@ def _flat(parameters: Parameters, names: frozenset[str]) -> list[Clause]:
         pairs = read_labels(parameters.every("labels"))
         clauses += [Filter("labels", Operation.EQUALS, value, key) for key, value in pairs]
     if "state" in names and (states := parameters.texts("state")):
+        for state in states:
+            if state not in StateType.__members__:
+                raise unconvertible("state", state, f"No enum constant {_STATE_TYPE}.{state}")
         clauses.append(Filter("state", Operation.IN, states))
     return clauses

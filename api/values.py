@@ -18,7 +18,7 @@ _WORD = re.compile(r"[A-Za-z_$][A-Za-z0-9_$]*")
 def read_value(text: str) -> tuple[Any, str | None]:
     """Return the value that a text means, and its type where the value does not tell.
 
-    Nothing is unreadable: what is neither JSON nor a date, an instant or a duration is kept as text;
+    Nothing is unreadable: what is neither JSON nor a date, instant or duration is kept as text;
     of several bare words the first. Null members of maps are dropped, as clients have always seen.
     """
     bare = text.strip()

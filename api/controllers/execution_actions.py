@@ -155,7 +155,7 @@ class ExecutionActions(Controller):
         labels = checked_labels(body, "setLabelsOnTerminatedExecution.labels")
         execution = await require_execution(context(request), execution_id)
         if actions.SET_LABELS.check(execution) is not None:
-            return reply.json("The execution is not terminated", 400)
+            return Reply(400, b"The execution is not terminated", b"application/json")
         after = await submit(context(request), commands(request).labels(execution, labels))
         return reply.json(context(request).view(after))
 

@@ -16,11 +16,15 @@ from api.controllers.execution_actions import commands, raise_any, required_stat
 from api.controllers.filters import EXECUTION_FLAT
 from api.controllers.http import Http
 from api.labels import LabelBody, checked_labels
+from api.matching import holds
 from api.parameters import Parameters, read_query
+from api.reading import find_execution
 from api.reply import Reply
 from domain.execution.commands import ExecutionCommand
 from domain.execution.lifecycle import StateType
 from domain.execution.state import Execution
+from projections.executions.project import document_of
+from projections.executions.query import RESOURCE
 
 Make = Callable[[Execution], ExecutionCommand]
 
@@ -43,9 +47,25 @@ async def by_ids(request: Http, action: Action, make: Make, ids: list[str]) -> R
 
 async def by_query(request: Http, action: Action, make: Make) -> Reply:
     """Act on the executions that a query finds."""
+    return await by_ids(request, action, make, await found_ids(request))
+
+
+async def found_ids(request: Http) -> list[str]:
+    """Return the ids of the executions that a query finds.
+
+    The index may be a moment behind: what it finds is held against the executions as they are.
+    """
+    own = context(request)
     query = read_query(Parameters.of(request), EXECUTION_FLAT, paged=False)
-    ids = await context(request).ports.queries.executions.ids(query)
-    return await by_ids(request, action, make, ids)
+    now = own.ports.now()
+    kept = []
+    for execution_id in await own.ports.queries.executions.ids(query):
+        execution = await find_execution(own, execution_id)
+        if execution is not None and holds(
+            document_of(execution, 0), query, RESOURCE, getattr, now
+        ):
+            kept.append(execution_id)
+    return kept
 
 
 async def ids_of(request: Http) -> list[str]:
@@ -169,20 +189,22 @@ class ExecutionBulk(Controller):
     @delete("/by-ids", operation_id="deleteExecutionsByIds", status_code=200)
     async def delete_ids(self, request: Http) -> Reply:
         """Delete executions; ones that have not ended only when that is asked for."""
-        return await _delete(request, await ids_of(request))
+        return await _delete(request, await ids_of(request), strict=True)
 
     @delete("/by-query", operation_id="deleteExecutionsByQuery", status_code=200)
     async def delete_query(self, request: Http) -> Reply:
         """Delete the executions found; ones that have not ended only when that is asked for."""
-        query = read_query(Parameters.of(request), EXECUTION_FLAT, paged=False)
-        ids = await context(request).ports.queries.executions.ids(query)
-        return await _delete(request, ids)
+        return await _delete(request, await found_ids(request), strict=False)
 
 
-async def _delete(request: Http, ids: list[str]) -> Reply:
+async def _delete(request: Http, ids: list[str], *, strict: bool) -> Reply:
+    """Delete executions; one that has not ended is refused when strict, else left out."""
     own = context(request)
     parameters = Parameters.of(request)
     all_states = parameters.truth("includeNonTerminated")
+    if not strict and not all_states:
+        known = [await find_execution(own, execution_id) for execution_id in ids]
+        ids = [found.id for found in known if found and found.state.current.is_terminal]
     found = await collect(own, actions.DELETE, ids, ended_only=not all_states)
     return await carry_out(own, found, deletion(request, parameters))
 

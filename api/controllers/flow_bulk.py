@@ -18,10 +18,13 @@ from api.controllers.http import Http
 from api.errors import illegal_argument, not_found
 from api.flow_validation import validate_documents, validate_part
 from api.forms import read_form, require_upload
+from api.matching import holds
 from api.parameters import Parameters, read_query
 from api.reply import Reply
 from domain.ids import DEFAULT_TENANT
 from domain.record.values import FlowRevision
+from projections.flows.project import document_of
+from projections.flows.query import RESOURCE
 
 _MAX_IMPORT_BYTES = 256 * 1024 * 1024
 
@@ -170,9 +173,13 @@ async def _named(request: Http) -> list[FlowRevision]:
 async def _found(request: Http) -> list[FlowRevision]:
     own = context(request)
     query = read_query(Parameters.of(request), FLOW_FLAT, paged=False)
-    found = await own.ports.queries.flows.every(query)
-    current = [flows.latest(own, revision.namespace, revision.id) for revision in found]
-    return [revision for revision in current if revision is not None]
+    now = own.ports.now()
+    found = [
+        revision
+        for revision in own.ports.flows.latest(DEFAULT_TENANT)
+        if holds(document_of(revision), query, RESOURCE, getattr, now)
+    ]
+    return sorted(found, key=lambda revision: (revision.namespace, revision.id))
 
 
 async def _delete(own: Context, revisions: Sequence[FlowRevision]) -> Reply:

@@ -58,7 +58,7 @@ class Misc(Controller):
             raise ApiError(400, ", ".join(reasons) + ": Resource fails validation")
         gate = context(request).gate
         if gate is not None:
-            gate.change(wanted.username, wanted.password)
+            await gate.change(wanted.username, wanted.password)
         return reply.empty(204)
 
 

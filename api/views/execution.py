@@ -52,14 +52,15 @@ def moved_view(execution: Execution, state: StateType, outputs: Any = None) -> V
     at = cut.histories[-1].date
     runs = []
     for run in list(execution.task_runs.values()):
-        if run.state.start_date > at:
+        moved = any(moment.state is state for moment in run.state.histories)
+        if run.state.start_date >= at and not (moved and state is StateType.RESTARTED):
             continue
         view = task_run_view(execution, run)
-        if any(moment.state is state and moment.date >= at for moment in run.state.histories):
+        if moved:
             view["state"] = state_view(_until(run.state, state))
         runs.append(view)
-    shown = execution.outputs or outputs
-    return _view(execution, state_view(cut), runs or None, shown, None)
+    begun = runs if runs or state is StateType.CREATED else None
+    return _view(execution, state_view(cut), begun, execution.outputs or outputs, None)
 
 
 def webhook_view(execution: Execution, url: str | None = None, *, ended: bool = False) -> View:
@@ -126,7 +127,7 @@ def task_run_view(execution: Execution, run: TaskRun) -> View:
         view["attempts"] = [attempt_view(attempt) for attempt in run.attempts]
     view["outputs"] = run.outputs
     view["state"] = state = state_view(run.state)
-    if run.outputs is None and "endDate" in state:
+    if run.outputs is None and ("endDate" in state or _has_ended_once(run.state)):
         view["outputs"] = {}
     if run.items is not None:
         view["items"] = run.items
@@ -222,6 +223,10 @@ def _view(
     if url is not None:
         view["url"] = url
     return view
+
+
+def _has_ended_once(state: State) -> bool:
+    return any(moment.state.is_terminal for moment in state.histories)
 
 
 def _first(state: State) -> View:

@@ -78,10 +78,10 @@ def light_view(flow: Flow) -> View:
 
 
 def fragment(source: str, text: str | None) -> list[str]:
-    """Return the lines around the first hit of a text's words, the hits marked."""
+    """Return the lines around the first hit of a text's words, marked; without words the first."""
     words = [re.escape(word) for word in re.findall(r"\w+", text or "")]
     if not words:
-        return []
+        return ["\n".join(source.splitlines()[:4])]
     hit = re.compile(rf"\b({'|'.join(words)})", re.IGNORECASE)
     lines = source.splitlines()
     for index, line in enumerate(lines):
