@@ -30,7 +30,7 @@ class LogEntry(msgspec.Struct, kw_only=True, omit_defaults=True):
     """One line of a task, a trigger or the executor."""
 
     id: str
-    """Derived from the attempt and the number of the line: a second delivery is the same document."""
+    """Derived from attempt and line number: a second delivery is the same document."""
     tenant: str
     namespace: str
     flow_id: str

@@ -38,7 +38,7 @@ class Blobs(Protocol):
 
 
 class Snapshots(Protocol):
-    """A local cache of folded state, one per component: may be lost at any time, rebuilt from the log."""
+    """A local cache of folded state, one per component; when lost, rebuilt from the log."""
 
     def offset(self, partition: int) -> int | None:
         """The next offset to fold after what is stored; None when nothing is."""
@@ -74,12 +74,12 @@ class Secrets(Protocol):
 
 
 class Flows(Protocol):
-    """The flows in force, as folded from the topic `flows`. Thread-safe; reads never block on I/O."""
+    """The flows in force, as folded from the topic `flows`. Thread-safe; reads do not block."""
 
     def get(
         self, tenant: str, namespace: str, flow_id: str, revision: int | None = None
     ) -> Flow | None:
-        """The parsed flow; the latest revision by default; None when missing, deleted or unreadable."""
+        """The parsed flow, by default the latest; None when missing, deleted or unreadable."""
         ...
 
     def revision(

@@ -8,7 +8,7 @@ import msgspec
 
 
 class FlowRevision(msgspec.Struct, kw_only=True, omit_defaults=True):
-    """One revision of a flow: its source, word for word. The first in log order holds the number."""
+    """One revision of a flow: its source, word for word; the first in log order counts."""
 
     tenant: str
     namespace: str

@@ -21,6 +21,8 @@ import time
 import urllib.request
 from pathlib import Path
 
+import psutil
+
 ROOT = Path(__file__).resolve().parents[2]
 TOOL = ROOT.parent / "shared" / "bench" / "bench.py"
 USER, PASSWORD = "bench@tidewheel.local", "Bench-mark-1"
@@ -101,13 +103,13 @@ def pids_of(pid: int, engine: str) -> list[str]:
     """Return the tool's arguments that name the measured processes."""
     if engine == "embedded":
         return ["--pid", f"tidewheel={pid}"]
-    arguments = ["--pid", f"all={pid}"]
-    for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
-        words = Path(f"/proc/{child}/cmdline").read_bytes().decode().split("\0")
+    arguments = []
+    for child in psutil.Process(pid).children():
+        words = child.cmdline()
         name = (
-            "kafka" if "kafka.Kafka" in words else "opensearch" if "java" in words[0] else words[-2]
+            "kafka" if "kafka.Kafka" in words else "opensearch" if "java" in words[0] else words[-1]
         )
-        arguments += ["--pid", f"{name}={child}"]
+        arguments += ["--pid", f"{name}={child.pid}"]
     return arguments
 
 
