@@ -62,6 +62,24 @@ class TimerClock:
         with self._changed:
             self._live = {k: v for k, v in self._live.items() if v[1] != partition}
 
+    def next_moment(self) -> datetime | None:
+        """Return when the next timer is due; None while there is none."""
+        with self._changed:
+            return self._first()
+
+    def fire(self) -> bool:
+        """Fire the next timer if it is due, on the caller's thread; False: none is.
+
+        For whoever drives the clock instead of starting it.
+        """
+        with self._changed:
+            moment = self._first()
+            if moment is None or moment > self._clock.now():
+                return False
+            due = self._take()
+        self._due(*due)
+        return True
+
     def _run(self) -> None:
         while True:
             with self._changed:
@@ -73,19 +91,29 @@ class TimerClock:
     def _next(self) -> tuple[int, str, str] | None:
         """Wait, with the lock held, for the next timer that is due; None when closed."""
         while not self._closed:
-            if not self._heap:
+            moment = self._first()
+            if moment is None:
                 self._changed.wait()
-                continue
-            moment, key = self._heap[0]
-            live = self._live.get(key)
-            if live is None or live[0] != moment:
-                heapq.heappop(self._heap)  # cancelled or moved
                 continue
             wait = (moment - self._clock.now()).total_seconds()
             if wait > 0:
                 self._changed.wait(wait)
                 continue
-            heapq.heappop(self._heap)
-            del self._live[key]
-            return live[1], key[0], key[1]
+            return self._take()
         return None
+
+    def _first(self) -> datetime | None:
+        """Return the moment at the top of the heap, cancelled and moved ones taken off."""
+        while self._heap:
+            moment, key = self._heap[0]
+            live = self._live.get(key)
+            if live is not None and live[0] == moment:
+                return moment
+            heapq.heappop(self._heap)
+        return None
+
+    def _take(self) -> tuple[int, str, str]:
+        """Take the timer at the top of the heap, which is live."""
+        _, key = heapq.heappop(self._heap)
+        _, partition = self._live.pop(key)
+        return partition, key[0], key[1]
