@@ -67,7 +67,7 @@ _REFUSALS: Final[dict[type[Command], tuple[str, str]]] = {
     PauseBackfill: ("TRIGGER013", "No backfill found, or it is in that state already"),
     DeleteBackfill: ("TRIGGER013", "No backfill found"),
     UnlockTrigger: ("TRIGGER014", "Trigger is not locked"),
-    RestartTrigger: ("TRIGGER011", "Trigger has nothing to restart"),
+    RestartTrigger: ("TRIGGER010", "No such trigger"),
     DeleteTrigger: ("TRIGGER010", "No such trigger"),
 }
 """What persons are told when there is nothing to do; machines need no answer."""
@@ -326,6 +326,4 @@ def _restart(definition: Definition | None, state: Trigger, now: datetime) -> Ev
     in_backfill = backfill is not None and following is not None and following <= backfill.end
     if not in_backfill and not state.disabled and definition is not None:
         following = _first(definition, now)
-    if not state.running and following == state.next_date:
-        return NOTHING
     return (TriggerRestarted(next_date=following),)

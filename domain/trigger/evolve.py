@@ -116,8 +116,14 @@ def fold(state: Trigger | None, record: TriggerEventRecord) -> Trigger | None:
     at = instant_of(record.timestamp_ms)
     for event in record.events:
         evolve(state, event, at)
-    state.updated = at
+    note_command(state, at, record.command_offset)
     return state
+
+
+def note_command(state: Trigger, at: datetime, offset: int) -> None:
+    """Remember that a command was stepped: live steps and the fold share this."""
+    state.updated = at
+    state.command_offset = offset
 
 
 def _fired(state: Trigger, event: TriggerFired) -> None:

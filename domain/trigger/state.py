@@ -88,6 +88,9 @@ class Trigger(msgspec.Struct, kw_only=True, omit_defaults=True):
     key: TriggerKey
     sequence: int = 0
     """Sequence number of the last event folded in."""
+    command_offset: int = -1
+    """Offset of the last command that had events, on the trigger's partition of
+    `trigger.commands`: one that is not later comes again, and is known."""
     kind: str = ""
     """Type of the trigger as of its last registration."""
     flow_revision: int = 0

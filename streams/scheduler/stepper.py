@@ -31,7 +31,7 @@ from domain.trigger.events import (
     TriggerEventRecord,
     TriggerRegistered,
 )
-from domain.trigger.evolve import RECORDS, evolve, fold
+from domain.trigger.evolve import RECORDS, evolve, fold, note_command
 from domain.trigger.state import Trigger, TriggerKey
 from domain.trigger.step import react, revision_for, step
 from streams.options import SchedulerOptions
@@ -170,6 +170,8 @@ class TriggerStepper:
         self._tidy(command.partition)
         states = self._partitions[command.partition]
         state = states.get(text)
+        if state is not None and command.offset <= state.command_offset:
+            return Stepped()  # stepped before the snapshot, after all of it was durable
         events = self._decide(command, decoded, state)
         if isinstance(decoded, FireTrigger):
             self._armed.pop(text, None)  # that timer is gone, whatever it has led to
@@ -195,7 +197,7 @@ class TriggerStepper:
             return Stepped(Outgoing(TRIGGER_EVENTS, text, encode(record)))
         for happened in events:
             evolve(state, happened, command.timestamp)
-        state.updated = command.timestamp
+        note_command(state, command.timestamp, command.offset)
         record.state = state
         event = Outgoing(TRIGGER_EVENTS, text, encode(record))
         states[text] = state

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
+from domain.execution.lifecycle import StateType
 from domain.ids import DEFAULT_TENANT
 from domain.ports.log import Delivery
 from domain.record.envelope import Outgoing
 from domain.record.topics import EXECUTION_COMMANDS, TRIGGER_EVENTS
-from domain.trigger.commands import CreateBackfill
+from domain.trigger.commands import CreateBackfill, RecordTriggerEnd
 from domain.trigger.state import TriggerKey
+from infra.snapshots import SqliteSnapshots
 from streams.scheduler.declared import outgoing
 from tests.support.memory_log import MemoryLog
 from tests.support.triggers import Died, SchedulerWorld, at
@@ -101,6 +105,34 @@ def test_backfill_makes_each_execution_once_wherever_the_scheduler_dies(
     world.live_until("2024-01-01T00:10:00")
     assert sorted(world.dates()) == [f"2023-01-01T0{hour}:00:00" for hour in (0, 1, 2)]
     assert world.deaths <= 1
+
+
+def test_commands_stepped_before_a_snapshot_do_nothing_when_they_come_again(
+    tmp_path: Path,
+) -> None:
+    world = SchedulerWorld("2024-01-10T00:30:00", partitions=1)
+    world.snapshots = SqliteSnapshots(tmp_path / "triggers.sqlite")
+    world.restart()
+    world.flows.save(FLOW.replace(", allowConcurrent: true", ""))
+    world.run()
+    world.log.send(outgoing(BACKFILL))
+    for index in range(3):
+        world.run()
+        execution_id = world.creations()[index].execution_id
+        command_id = f"end-{execution_id}"
+        end = RecordTriggerEnd(
+            key=KEY, command_id=command_id, execution_id=execution_id, state=StateType.SUCCESS
+        )
+        world.log.send(outgoing(end))
+    world.run()
+    before = world.state()
+    assert before.backfill is None
+    world.stepper.close()
+    world.committed.clear()
+    world.restart()
+    world.run()
+    assert world.state() == before
+    assert len(world.dates()) == 3
 
 
 def test_firing_that_was_recorded_but_not_sent_is_sent_after_the_restart() -> None:
