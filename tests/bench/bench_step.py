@@ -15,10 +15,11 @@ import msgspec
 from domain.execution.commands import (
     CreateExecution,
     ExecutionCommand,
+    FireTimer,
     RecordTaskResult,
 )
 from domain.execution.context import Context
-from domain.execution.effects import DispatchTask, SendCommand
+from domain.execution.effects import DispatchTask, ScheduleTimer
 from domain.execution.lifecycle import StateType
 from domain.execution.machine import Step, step
 from domain.flow.core_specs import CORE_CATALOGUE
@@ -101,9 +102,15 @@ def run(flow: Flow, execution_id: str) -> tuple[int, float, int]:
             for effect in requests
         ]
         waiting += [
-            encode(effect.command)
+            encode(
+                FireTimer(
+                    execution_id=execution_id,
+                    command_id=effect.id,
+                    timer_id=effect.timer.id,
+                )
+            )
             for effect in result.effects
-            if isinstance(effect, SendCommand) and effect.command.execution_id == execution_id
+            if isinstance(effect, ScheduleTimer)
         ]
     assert state is not None
     assert state.state.current is StateType.SUCCESS, state.state
