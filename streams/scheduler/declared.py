@@ -6,7 +6,7 @@ What was missed while nobody owned a partition is made up when somebody takes it
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from threading import Lock
 
 import msgspec
@@ -16,7 +16,7 @@ from domain.flow.triggers import FlowTrigger, Trigger
 from domain.ids import derived, flow_key
 from domain.ports.log import LogWriter
 from domain.record.codec import encode
-from domain.record.envelope import Outgoing
+from domain.record.envelope import Outgoing, Position
 from domain.record.topics import TRIGGER_COMMANDS, partition_of
 from domain.record.values import FlowRevision
 from domain.trigger.commands import RegisterTrigger, TriggerCommand, UnregisterTrigger
@@ -48,12 +48,33 @@ class _Flow(msgspec.Struct, frozen=True):
 _NO_FLOW = _Flow(0, {})
 
 
+class TriggerCommands:
+    """Sends commands to triggers, on behalf of the scheduler itself. Thread-safe."""
+
+    def __init__(self, writer: LogWriter, fatal: Callable[[BaseException], None]) -> None:
+        self._writer = writer
+        self._fatal = fatal
+
+    def send(self, command: TriggerCommand, timestamp_ms: int | None = None) -> None:
+        """Send one; a command that cannot be written ends the process, which starts from the log."""
+        self._writer.send(outgoing(command, timestamp_ms), self._delivered)
+
+    def partition_of(self, text: str) -> int:
+        """Return the partition of a trigger by its record key."""
+        return partition_of(text, self._writer.partitions(TRIGGER_COMMANDS))
+
+    def _delivered(self, position: Position | None, error: Exception | None) -> None:
+        del position
+        if error is not None:
+            self._fatal(error)
+
+
 class DeclaredTriggers:
     """What flows declare now. Thread-safe."""
 
-    def __init__(self, flows: FlowSource, writer: LogWriter) -> None:
+    def __init__(self, flows: FlowSource, commands: TriggerCommands) -> None:
         self._flows = flows
-        self._writer = writer
+        self._commands = commands
         self._known: dict[str, _Flow] = {}
         self._owned: set[int] = set()
         self._lock = Lock()
@@ -74,12 +95,11 @@ class DeclaredTriggers:
 
     def in_partition(self, partition: int) -> Iterator[Declaration]:
         """Yield the declarations of a partition."""
-        partitions = self._writer.partitions(TRIGGER_COMMANDS)
         with self._lock:
             known = list(self._known.values())
         for flow in known:
             for text, declaration in flow.triggers.items():
-                if partition_of(text, partitions) == partition:
+                if self._commands.partition_of(text) == partition:
                     yield declaration
 
     def missing(self, key: TriggerKey, state: TriggerState | None) -> TriggerCommand | None:
@@ -105,7 +125,6 @@ class DeclaredTriggers:
                 return
             self._known[name] = fresh
             owned = frozenset(self._owned)
-        partitions = self._writer.partitions(TRIGGER_COMMANDS)
         commands: list[TriggerCommand] = [_register(found) for found in fresh.triggers.values()]
         commands += [
             _unregister(gone.key, revision.revision)
@@ -113,8 +132,8 @@ class DeclaredTriggers:
             if text not in fresh.triggers
         ]
         for command in commands:
-            if partition_of(command.key.text, partitions) in owned:
-                self._writer.send(outgoing(command))
+            if self._commands.partition_of(command.key.text) in owned:
+                self._commands.send(command)
 
     def _read(self, revision: FlowRevision) -> dict[str, Declaration]:
         if revision.deleted or not any(mark in revision.source for mark in _MARKS):

@@ -11,7 +11,7 @@ from domain.ports.log import Log
 from domain.ports.metrics import Metrics
 from domain.ports.stores import Snapshots
 from streams.options import SchedulerOptions
-from streams.scheduler.declared import DeclaredTriggers
+from streams.scheduler.declared import DeclaredTriggers, TriggerCommands
 from streams.scheduler.ports import Answers, FlowSource
 from streams.scheduler.stepper import TriggerStepper
 from streams.steps import StepHandler
@@ -81,7 +81,8 @@ def build_scheduler(
         encrypt: seals SECRET inputs.
         snapshots: local cache of folded triggers, for quick starts; None: fold the log.
     """
-    declared = DeclaredTriggers(flows, log.writer)
+    commands = TriggerCommands(log.writer, fatal)
+    declared = DeclaredTriggers(flows, commands)
 
     def due(partition: int, text: str, timer_id: str) -> None:
         try:
@@ -94,6 +95,7 @@ def build_scheduler(
         log,
         flows,
         declared,
+        commands,
         answers,
         timers,
         clock,

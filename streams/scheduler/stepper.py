@@ -35,7 +35,7 @@ from domain.trigger.evolve import RECORDS, evolve, fold, note_command
 from domain.trigger.state import Trigger, TriggerKey
 from domain.trigger.step import react, revision_for, step
 from streams.options import SchedulerOptions
-from streams.scheduler.declared import ISSUER, DeclaredTriggers, outgoing
+from streams.scheduler.declared import ISSUER, DeclaredTriggers, TriggerCommands, outgoing
 from streams.scheduler.ports import Answers, FlowSource, Timers
 from streams.steps import Stepped
 
@@ -57,6 +57,7 @@ class TriggerStepper:
         log: Log,
         flows: FlowSource,
         declared: DeclaredTriggers,
+        commands: TriggerCommands,
         answers: Answers,
         timers: Timers,
         clock: Clock,
@@ -68,7 +69,7 @@ class TriggerStepper:
         snapshots: Snapshots | None = None,
     ) -> None:
         self._log = log
-        self._writer = log.writer
+        self._commands = commands
         self._flows = flows
         self._declared = declared
         self._answers = answers
@@ -151,14 +152,14 @@ class TriggerStepper:
         for text, key in keys.items():
             command = self._declared.missing(key, states.get(text))
             if command is not None:
-                self._writer.send(outgoing(command))
+                self._commands.send(command)
         self._timers.forget(partition)
         now = self._clock.now()
         for text, state in states.items():
             self._armed.pop(text, None)
             if state.next_date is not None and state.next_date < now:
                 # stands before whatever the timer sends
-                self._writer.send(outgoing(_recover(state, now)))
+                self._commands.send(_recover(state, now))
             self._arm(partition, state)
 
     def step(self, command: Record) -> Stepped:
@@ -242,7 +243,7 @@ class TriggerStepper:
             date=date,
         )
         # never before the date, however the log's clock stands to ours
-        self._writer.send(outgoing(command, milliseconds_of(max(now, date))))
+        self._commands.send(command, milliseconds_of(max(now, date)))
 
     def _decide(self, record: Record, command: TriggerCommand, state: Trigger | None) -> Events:
         flow = self._flow(command, state)

@@ -22,7 +22,7 @@ from domain.record.values import FlowRevision
 from domain.trigger.commands import TriggerCommand
 from domain.trigger.state import Trigger, TriggerKey
 from streams.options import SchedulerOptions
-from streams.scheduler.declared import DeclaredTriggers, outgoing
+from streams.scheduler.declared import DeclaredTriggers, TriggerCommands, outgoing
 from streams.scheduler.stepper import TriggerStepper
 from streams.steps import StepHandler
 from tests.support.memory_log import MemoryLog
@@ -175,11 +175,13 @@ class SchedulerWorld:
         self.starts += 1
         self.timers = FakeTimers()
         self._stamp()
-        declared = DeclaredTriggers(self.flows, self.log.writer)
+        commands = TriggerCommands(self.log.writer, self._died)
+        declared = DeclaredTriggers(self.flows, commands)
         self.stepper = TriggerStepper(
             self.log,
             self.flows,
             declared,
+            commands,
             self.answers,
             self.timers,
             self.clock,
