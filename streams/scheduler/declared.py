@@ -56,7 +56,7 @@ class TriggerCommands:
         self._fatal = fatal
 
     def send(self, command: TriggerCommand, timestamp_ms: int | None = None) -> None:
-        """Send one; a command that cannot be written ends the process, which starts from the log."""
+        """Send one; a command that cannot be written ends the process."""
         self._writer.send(outgoing(command, timestamp_ms), self._delivered)
 
     def partition_of(self, text: str) -> int:
