@@ -16,6 +16,7 @@ from domain.execution.events import (
     TimerEnded,
 )
 from domain.execution.flowables.contract import advance_blocks, advance_sequence, outcome_of
+from domain.execution.flowables.loop_until import pause_while_loops_wait
 from domain.execution.flowables.registry import RULES
 from domain.execution.index import ROOT
 from domain.execution.lifecycle import STARTABLE, TERMINAL, StateType
@@ -60,6 +61,7 @@ def advance(turn: Turn) -> None:
         elif index.touched:
             _look_at(turn, next(iter(index.touched)))
         else:
+            pause_while_loops_wait(turn)
             return
 
 
@@ -188,10 +190,14 @@ def _advance_kill(turn: Turn) -> bool:
         _S.CREATED, _S.RESTARTED, _S.SUBMITTED, _S.RETRYING, _S.PAUSED, _S.BREAKPOINT
     )
     interrupt(turn, waiting, state)
-    for run in reversed(index.in_state(_S.RUNNING)):
-        if run.force_execution or _is_busy(turn, run):
-            continue
-        turn.emit(TaskRunEnded(id=run.id, state=state))
+    while True:
+        # the end of the innermost lets those around it end
+        running = reversed(index.in_state(_S.RUNNING))
+        idle = [run for run in running if not run.force_execution and not _is_busy(turn, run)]
+        if not idle:
+            break
+        for run in idle:
+            turn.emit(TaskRunEnded(id=run.id, state=state))
     if any(not run.force_execution for run in index.in_state(_S.RUNNING)):
         if KILL not in turn.state.timers:
             turn.wake_after(KILL, KILL_GRACE)

@@ -78,7 +78,10 @@ def resume_from_breakpoint(turn: Turn, command: c.ResumeFromBreakpoint) -> None:
 def kill(turn: Turn, command: c.KillExecution) -> None:
     """Stop everything; `advance` ends what no worker has to end."""
     current = turn.state.state.current
-    if current in TERMINAL:
+    if timers.FLOW_RETRY in turn.state.timers:
+        turn.cancel(timers.FLOW_RETRY)
+        turn.index.touch(None)
+    elif current in TERMINAL:
         turn.emit(r.reject(command, r.KILLED_ALREADY))
     elif current is _S.KILLING:
         note(turn, command)
@@ -137,6 +140,7 @@ def change_execution_state(turn: Turn, command: c.ChangeExecutionState) -> None:
     elif command.state is current:
         note(turn, command)
     else:
+        turn.cancel(timers.FLOW_RETRY)
         turn.emit(ExecutionStateForced(state=command.state))
 
 

@@ -140,25 +140,30 @@ def _retry_execution(turn: Turn, run: TaskRun, due: datetime) -> None:
     turn.schedule(timers.FLOW_RETRY, due)
 
 
-def interrupt(turn: Turn, runs: Iterable[TaskRun], state: StateType) -> None:
+def interrupt(
+    turn: Turn, runs: Iterable[TaskRun], state: StateType, *, forced: bool = False
+) -> None:
     """End task runs from outside, whatever they do; ended ones are left alone.
 
     Args:
         turn: the step.
         runs: task runs in any order; those below them are not looked for.
         state: state to end in.
+        forced: those of afterExecution, too.
     """
     for run in list(runs):
         was = run.state.current
-        if was in TERMINAL or run.force_execution:
+        if was in TERMINAL or (run.force_execution and not forced):
             continue
         turn.cancel_all(run.id)
         attempt = run.last_attempt
+        # one that a worker was asked for counts: its number must not be used again
+        begun = attempt is not None and attempt.state.current not in TERMINAL
         turn.emit(
             TaskRunEnded(
                 id=run.id,
                 state=state,
-                has_attempt=attempt is not None and attempt.state.current not in TERMINAL,
+                has_attempt=begun or was is _S.SUBMITTED,
                 interrupted=was in (_S.RUNNING, _S.SUBMITTED),
             )
         )

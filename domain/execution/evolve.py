@@ -364,6 +364,9 @@ def _restarted(state: Execution, event: e.ExecutionRestarted, at: datetime) -> N
 
 def _forced(state: Execution, event: e.ExecutionStateForced, at: datetime) -> None:
     state.state.move(event.state, at)
+    index = index_beside(state)
+    if index is not None:
+        index.touch(None)
 
 
 def _replayed(state: Execution, event: e.ExecutionReplayed, at: datetime) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable
+from itertools import count
 from typing import TYPE_CHECKING, Any, cast
 
 from domain.execution.lifecycle import STARTABLE, TERMINAL, StateType
@@ -96,17 +97,19 @@ class Scope:
         return found
 
     def runs(self) -> list[TaskRun]:
-        """All children, lane by lane."""
-        return [run for lane in self.lanes.values() for run in lane.runs.values()]
+        """All children, lane by lane; in one order however the index came to be."""
+        return [run for name in sorted(self.lanes) for run in self.lanes[name].runs.values()]
 
 
 class Index:
     """Scopes, task runs by state and by task, and what is still to be looked at in this step."""
 
     __slots__ = (
+        "_numbers",
         "by_path",
         "by_state",
         "by_task",
+        "order",
         "paths",
         "pending",
         "scopes",
@@ -115,10 +118,13 @@ class Index:
     )
 
     def __init__(self, runs: Iterable[TaskRun] = ()) -> None:
+        self._numbers = count()
         self.scopes: dict[str, Scope] = {}
         self.by_state: dict[StateType, dict[str, TaskRun]] = {}
         """Task runs that have not ended, by their state."""
         self.by_task: dict[str, dict[str, TaskRun]] = {}
+        self.order: dict[str, int] = {}
+        """Task runs in order of creation: how long ago one moved must not show in any event."""
         self.paths: dict[str, tuple[str, ...]] = {}
         """Values of the loops around a task run, outermost first, its own last."""
         self.by_path: dict[tuple[str, tuple[str, ...]], TaskRun] = {}
@@ -167,6 +173,7 @@ class Index:
         if path:
             self.paths[run.id] = path
         self.by_path[run.task_id, path] = run
+        self.order[run.id] = next(self._numbers)
         state = run.state.current
         if state not in TERMINAL:
             self._in(state)[run.id] = run
@@ -190,6 +197,10 @@ class Index:
         place = (run.task_id, self.paths.pop(run.id, ()))
         if self.by_path.get(place) is run:
             del self.by_path[place]
+            for other in self.by_task[run.task_id].values():
+                if self.path(other.id) == place[1]:
+                    self.by_path[place] = other
+        self.order.pop(run.id, None)
         self._in(run.state.current).pop(run.id, None)
         self.scopes.pop(run.id, None)
         self.touched.pop(run.id, None)
@@ -219,8 +230,10 @@ class Index:
         return found
 
     def in_state(self, *states: StateType) -> list[TaskRun]:
-        """Task runs in states that are not terminal, in order within each state."""
-        return [run for state in states for run in self._in(state).values()]
+        """Task runs in states that are not terminal, in order of creation."""
+        found = [run for state in states for run in self._in(state).values()]
+        found.sort(key=lambda run: self.order[run.id])
+        return found
 
     def count(self, *states: StateType) -> int:
         """Number of task runs in states that are not terminal."""
@@ -233,11 +246,11 @@ class Index:
     def wake(self) -> None:
         """Have everything that has not ended looked at: after a time when nothing could start."""
         self.touched[ROOT] = None
-        for run in self._in(StateType.RUNNING).values():
+        for run in self.in_state(StateType.RUNNING):
             self.touched[run.id] = None
             scope = self.scopes.get(run.id)
             if scope is not None:
-                scope.changed.update(dict.fromkeys(scope.open_iterations))
+                scope.changed.update(dict.fromkeys(sorted(scope.open_iterations)))
         self.startable.clear()
         self.startable.extend(self.in_state(StateType.CREATED, StateType.RESTARTED))
 

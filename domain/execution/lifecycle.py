@@ -75,7 +75,7 @@ EXECUTION_TRANSITIONS: Final[dict[StateType, frozenset[StateType]]] = {
     _S.FAILED: _ENDS | {_S.RESTARTED, _S.RETRIED},
     _S.CANCELLED: _ENDS | {_S.RESTARTED},
     _S.KILLED: frozenset(),
-    _S.RETRIED: frozenset({_S.RESTARTED}),
+    _S.RETRIED: _ENDS | {_S.RESTARTED},
     _S.SKIPPED: frozenset({_S.RESTARTED}),
 }
 """Execution: from a state to those that may follow it."""

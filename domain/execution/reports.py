@@ -120,7 +120,7 @@ def record_subflow(turn: Turn, command: RecordSubflowResult) -> None:
         count_child(turn, run, old, command.state)
     if run.state.current is _S.RUNNING:
         turn.index.touch(run.id)
-    elif run.state.current in TERMINAL and isinstance(task.task, t.Subflow):
+    elif old in TERMINAL and isinstance(task.task, t.Subflow):
         # somebody changed how the child ended, after its end had been taken over
         state = milder(task.task, state_of(command.state, transmits=task.task.transmit_failed))
         if state is not run.state.current:

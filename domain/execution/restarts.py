@@ -12,6 +12,7 @@ from domain.execution import commands as c
 from domain.execution import rejections as r
 from domain.execution import timers
 from domain.execution.copying import taken_over
+from domain.execution.ending import interrupt
 from domain.execution.events import (
     ExecutionReplayed,
     ExecutionRestarted,
@@ -81,8 +82,10 @@ def _restart_here(turn: Turn, again: list[TaskRun]) -> None:
 
 def _run_again(turn: Turn) -> None:
     """Say RESTARTED and end the step there, so that everyone sees it; a timer goes on at once."""
-    for timer in list(turn.state.timers):
-        turn.emit(TimerEnded(timer_id=timer))
+    for timer in list(turn.state.timers.values()):
+        run = turn.state.task_runs.get(timer.task_run_id) if timer.task_run_id else None
+        if run is None or run.state.current is _S.RESTARTED:
+            turn.emit(TimerEnded(timer_id=timer.id))
     turn.emit(ExecutionRestarted(attempt_number=turn.state.metadata.attempt_number + 1))
     turn.schedule(timers.CONTINUE, turn.now)
 
@@ -130,6 +133,8 @@ def _beside(turn: Turn, again: Iterable[TaskRun]) -> list[str]:
 
 def _remove(turn: Turn, ids: list[str]) -> None:
     if ids:
+        # afterExecution may still be under way
+        interrupt(turn, (turn.state.task_runs[i] for i in ids), _S.KILLED, forced=True)
         turn.emit(TaskRunsRemoved(ids=ids))
 
 
@@ -153,7 +158,13 @@ def change_task_run_state(turn: Turn, command: c.ChangeTaskRunState) -> None:
     if command.state not in TERMINAL:
         turn.emit(r.reject(command, r.STATE_NOT_ALLOWED, state=command.state.value))
         return
-    _remove(turn, [i for i in _beside(turn, ()) if i != run.id])
+    if _is_beside(turn, run):
+        # nothing follows from how errors, finally or afterExecution ended
+        interrupt(turn, turn.descendants(run), _S.KILLED, forced=True)
+        interrupt(turn, [run], command.state, forced=True)
+        turn.emit(TaskRunStateForced(id=run.id, state=command.state))
+        return
+    _remove(turn, _beside(turn, ()))
     turn.emit(TaskRunStateForced(id=run.id, state=command.state))
     if command.state is _S.CANCELLED:
         for ancestor in turn.ancestors(run):

@@ -132,7 +132,8 @@ class FlowableRule:
 
     def end(self, turn: Turn, task: TaskPlan, run: TaskRun, state: StateType) -> None:
         """End the flowable and whatever still runs below it."""
-        interrupt(turn, turn.descendants(run), state if state in BAD else _S.KILLED)
+        rest = state if state in BAD else _S.KILLED
+        interrupt(turn, turn.descendants(run), rest, forced=True)
         final = milder(task.task, state)
         turn.emit(
             TaskRunEnded(
@@ -149,8 +150,8 @@ class FlowableRule:
                 continue
             message = f"Task terminated because sibling task '{culprit.task_id}' failed"
             turn.log(Level.WARN, message, sibling)
-            interrupt(turn, turn.descendants(sibling), state)
-            interrupt(turn, [sibling], state)
+            inside = [*turn.descendants(sibling), sibling]
+            interrupt(turn, inside, state, forced=True)
 
     @staticmethod
     def fail(turn: Turn, task: TaskPlan, run: TaskRun, message: str) -> None:

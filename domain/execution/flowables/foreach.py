@@ -110,6 +110,6 @@ class EachRule(FlowableRule):
 
     @staticmethod
     def _changed(scope: Scope) -> list[int]:
-        changed = [number for number in scope.changed if number in scope.iterations]
+        changed = sorted(number for number in scope.changed if number in scope.iterations)
         scope.changed.clear()
         return changed

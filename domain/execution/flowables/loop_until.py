@@ -65,8 +65,6 @@ class LoopUntilRule(OneAfterTheOther):
             return True
         turn.emit(TaskRunPaused(id=run.id, holds=False))
         turn.wake_after(timers.INTERVAL, interval, run)
-        if turn.state.state.current is _S.RUNNING and not _is_busy(turn):
-            turn.emit(ExecutionPaused())
         return False
 
     def _limit_reached(
@@ -93,16 +91,18 @@ class LoopUntilRule(OneAfterTheOther):
         return bool(value)
 
 
-def _is_busy(turn: Turn) -> bool:
-    """Whether anything else of the execution is under way."""
+def pause_while_loops_wait(turn: Turn) -> None:
+    """Say PAUSED when nothing of the execution is under way but loops that wait for their round."""
     index = turn.index
-    if index.count(_S.SUBMITTED, _S.CREATED, _S.RESTARTED):
-        return True
+    if turn.state.state.current is not _S.RUNNING or not index.count(_S.PAUSED):
+        return
+    if index.count(_S.SUBMITTED, _S.CREATED, _S.RESTARTED, _S.RETRYING):
+        return
     for run in index.in_state(_S.RUNNING):
         task = turn.task_of(run)
         if task is None or not task.is_flowable or isinstance(task.task, t.WorkingDirectory):
-            return True
-    return False
+            return
+    turn.emit(ExecutionPaused())
 
 
 def go_round(turn: Turn, run: TaskRun) -> None:

@@ -50,6 +50,10 @@ class PauseRule(OneAfterTheOther):
             return
         turn.record_answers()
         turn.emit(TaskRunOpened(id=run.id))
+        if run.force_execution:
+            turn.log(Level.WARN, "An execution that has ended cannot pause: going on", run)
+            turn.emit(TaskRunEnded(id=run.id, state=_S.SUCCESS))
+            return
         turn.emit(TaskRunPaused(id=run.id))
         if duration is not None:
             turn.wake_after(timers.PAUSE, duration, run)

@@ -56,6 +56,8 @@ class SubflowRule(FlowableRule):
         if failed is not None and subflow.restart_behavior == "RETRY_FAILED":
             turn.emit(TaskRunOpened(id=run.id))
             turn.emit(SubflowRestarted(task_run_id=run.id, child_id=failed))
+            if not subflow.wait:
+                finish(turn, task, run, _S.SUCCESS)
             return
         try:
             child_id = derived("subflow", turn.state.id, run.id, len(run.attempts) + 1)
