@@ -63,19 +63,34 @@ class Client:
                     yield identity, json.loads(data)
 
 
-def save_credentials(folder: Path, url: str, username: str, password: str) -> None:
-    """Keep what a local client needs in the data folder, readable by its owner only."""
+def save_client(folder: Path, **values: str) -> None:
+    """Keep what a local client needs in the data folder, readable by its owner only.
+
+    Args:
+        folder: the data folder.
+        values: of `url`, `username`, `password`; the others stay as they are.
+    """
     path = folder / CREDENTIALS_FILE
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "w") as file:
-        json.dump({"url": url, "username": username, "password": password}, file)
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    with os.fdopen(descriptor, "r+") as file:
+        text = file.read()
+        file.seek(0)
+        file.truncate()
+        json.dump({**_decoded(text), **values}, file)
 
 
 def _saved() -> dict[str, str]:
     path = Path(os.environ.get("DATA_DIR", ".tidewheel")) / CREDENTIALS_FILE
     try:
-        saved = json.loads(path.read_text())
-    except (OSError, ValueError):
+        return _decoded(path.read_text())
+    except OSError:
+        return {}
+
+
+def _decoded(text: str) -> dict[str, str]:
+    try:
+        saved = json.loads(text)
+    except ValueError:
         return {}
     return saved if isinstance(saved, dict) else {}
 

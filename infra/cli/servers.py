@@ -120,19 +120,23 @@ def _port() -> int:
 def _account(folder: Path) -> tuple[str, str, bool]:
     """Return the user, the password where it is known, and whether it was made just now."""
     from infra.accounts import DEFAULT_USERNAME, StoredAccount, new_password
-    from infra.cli.client import save_credentials
+    from infra.cli.client import save_client
 
     username = os.environ.get("TIDEWHEEL_USERNAME", "")
     password = os.environ.get("TIDEWHEEL_PASSWORD", "")
     stored = StoredAccount(folder)
+    url = f"http://127.0.0.1:{_port()}"
     if password:
-        return username or stored.username or DEFAULT_USERNAME, password, False
+        username = username or stored.username or DEFAULT_USERNAME
+        save_client(folder, url=url, username=username)  # who gave the password has it
+        return username, password, False
     if stored.username and username in {"", stored.username}:
+        save_client(folder, url=url, username=stored.username)
         return "", "", False
     username = username or DEFAULT_USERNAME
     password = new_password()
     stored.change(username, password)
-    save_credentials(folder, f"http://127.0.0.1:{_port()}", username, password)
+    save_client(folder, url=url, username=username, password=password)
     return username, password, True
 
 

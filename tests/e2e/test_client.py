@@ -1,0 +1,1 @@
+"""kestrapy, the public client of the API, unchanged."""
