@@ -19,15 +19,16 @@ from domain.execution.state import Execution
 from domain.expression import NO_LOOKUPS, Lookups
 from domain.flow.input_values import Encrypt
 from domain.plugin import TaskCatalogue
-from domain.ports.gateway import CommandGateway, ExecutionWindow, FlowWriter
+from domain.ports.gateway import CommandGateway, ExecutionWindow, FlowWriter, TriggerGateway
 from domain.ports.kv import KeyValues
-from domain.ports.log import LogReader
+from domain.ports.log import LogReader, LogWriter
 from domain.ports.metrics import Metrics, NoMetrics
 from domain.ports.stores import Blobs, Flows
 from projections.executions.query import ExecutionQueries
 from projections.flows.query import FlowQueries
 from projections.logs.query import LogQueries
 from projections.metrics.query import MetricQueries
+from projections.triggers.query import TriggerQueries
 
 
 def _no_lookups(_: Mapping[str, Any]) -> Lookups:
@@ -42,6 +43,7 @@ class Queries:
     flows: FlowQueries
     logs: LogQueries
     metrics: MetricQueries
+    triggers: TriggerQueries
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,12 +52,14 @@ class ApiDependencies:
 
     gateway: CommandGateway
     window: ExecutionWindow
+    triggers: TriggerGateway
     flows: Flows
     flow_writer: FlowWriter
     blobs: Blobs
     queries: Queries
     kv: KeyValues
     log: LogReader
+    log_writer: LogWriter
     catalogue: TaskCatalogue
     new_id: Callable[[], str]
     """Returns a fresh execution id: a random UUID in base 62."""

@@ -14,6 +14,7 @@ from api.controllers import (
     logs,
     misc,
     namespaces,
+    triggers,
     webhooks,
 )
 
@@ -31,5 +32,6 @@ ROUTES = [
     *logs.ROUTES,
     *kv.ROUTES,
     *namespaces.ROUTES,
+    *triggers.ROUTES,
     *language.ROUTES,
 ]

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import asyncio
+from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
-from litestar import Controller, get
+import msgspec
+from litestar import Controller, delete, get
 
 from api import reply
 from api.context import Context, context
@@ -19,8 +21,12 @@ from api.sse import event
 from api.views.log import log_line, log_view, metric_view
 from api.views.text import instant
 from domain.ids import DEFAULT_TENANT
-from domain.log import Level, LogEntry
+from domain.log import Level, LogBatch, LogEntry
+from domain.record.codec import encode
+from domain.record.envelope import Outgoing
+from domain.record.topics import LOGS
 
+_BATCH = 500
 _LEVEL = "org.slf4j.event.Level"
 _LEVELS = ("minLevel", "level", "filters[level][EQUALS]")
 
@@ -83,6 +89,28 @@ class Logs(Controller):
         own = context(request)
         await require_execution(own, execution_id)
         return stream(own, log_events(own, execution_id, Wanted(Parameters.of(request))))
+
+    @delete("/{execution_id:str}", operation_id="deleteLogsFromExecution", status_code=200)
+    async def delete_of_execution(self, request: Http, execution_id: Segment) -> Reply:
+        """Delete entries of an execution."""
+        own = context(request)
+        entries = await read_logs(own, execution_id, Wanted(Parameters.of(request)))
+        await delete_logs(own, entries)
+        return reply.empty()
+
+    @delete("/{namespace:str}/{flow_id:str}", operation_id="deleteLogsFromFlow", status_code=200)
+    async def delete_of_flow(self, request: Http, namespace: Segment, flow_id: Segment) -> Reply:
+        """Delete the entries of a flow's trigger, or of all of its triggers."""
+        own = context(request)
+        wanted = Parameters.of(request).text("triggerId")
+        flow = own.ports.flows.get(DEFAULT_TENANT, namespace, flow_id)
+        declared = [] if flow is None else [trigger.id for trigger in flow.triggers]
+        for trigger_id in declared if wanted is None else [wanted]:
+            entries = await own.ports.queries.logs.of_trigger(
+                DEFAULT_TENANT, namespace, flow_id, trigger_id
+            )
+            await delete_logs(own, entries)
+        return reply.empty()
 
 
 class Metrics(Controller):
@@ -164,15 +192,24 @@ async def read_logs(own: Context, execution_id: str, wanted: Wanted) -> list[Log
         task_run_id=wanted.task_run_id,
         attempt=wanted.attempt,
     )
-    known = {entry.id for entry in stored}
-    recent = [
-        entry
-        for entry in own.live_logs.recent(execution_id)
-        if entry.id not in known and not entry.deleted and wanted.holds(entry)
-    ]
-    if not recent:
+    latest = {entry.id: entry for entry in own.live_logs.recent(execution_id)}
+    if not latest:
         return stored
-    return sorted([*stored, *recent], key=lambda entry: entry.timestamp)
+    found = {entry.id: entry for entry in stored} | latest
+    kept = [entry for entry in found.values() if not entry.deleted and wanted.holds(entry)]
+    return sorted(kept, key=lambda entry: entry.timestamp)
+
+
+async def delete_logs(own: Context, entries: Sequence[LogEntry]) -> None:
+    """Say on the log that entries are deleted: readers drop them."""
+    for start in range(0, len(entries), _BATCH):
+        gone = [
+            msgspec.structs.replace(entry, deleted=True, message="")
+            for entry in entries[start : start + _BATCH]
+        ]
+        key = gone[0].execution_id or f"{gone[0].namespace}/{gone[0].flow_id}/{gone[0].trigger_id}"
+        record = Outgoing(LOGS, key, encode(LogBatch(entries=gone)))
+        await asyncio.to_thread(own.ports.log_writer.append, [record])
 
 
 async def log_events(own: Context, execution_id: str, wanted: Wanted) -> AsyncIterator[bytes]:

@@ -35,6 +35,7 @@ from infra.embedded.search import SqliteReadStore
 from infra.flows import FlowStore, LogFlowWriter
 from infra.gateway import LogGateway
 from infra.kv import KeyValueStore
+from infra.triggers import LogTriggerGateway
 from projections.executions.document import EXECUTIONS
 from projections.executions.project import write_of
 from projections.executions.query import ExecutionQueries
@@ -48,6 +49,8 @@ from projections.projector import STATELESS
 from projections.taskruns.document import TASK_RUNS
 from projections.taskruns.project import Places, Touched
 from projections.taskruns.project import writes_of as task_run_writes
+from projections.triggers.document import TRIGGERS
+from projections.triggers.query import TriggerQueries
 from projections.window import Window
 from tests.support.memory_log import MemoryLog
 
@@ -136,7 +139,9 @@ class World:
         self.blobs = MemoryBlobs()
         self.kv = KeyValueStore(self.log, _WorldClock(self))
         self.kv.start()
-        models = [EXECUTIONS, TASK_RUNS, FLOW_DOCUMENTS, LOG_DOCUMENTS, METRIC_DOCUMENTS]
+        self.triggers = LogTriggerGateway(self.log)
+        self.triggers.start()
+        models = [EXECUTIONS, TASK_RUNS, FLOW_DOCUMENTS, LOG_DOCUMENTS, METRIC_DOCUMENTS, TRIGGERS]
         self.store = SqliteReadStore(folder / "index.db", models)
         self.step: Step = plain_step
         self.commands: list[c.ExecutionCommand] = []
@@ -145,6 +150,7 @@ class World:
         self._tail = self.log.tail(EXECUTION_COMMANDS, {0: 0}, self._consume)
 
     def close(self) -> None:
+        self.triggers.close()
         self.kv.close()
         self.flow_store.close()
         self.window.close()
@@ -165,8 +171,11 @@ class World:
                 flows=FlowQueries(self.store, clock),
                 logs=LogQueries(self.store, clock),
                 metrics=MetricQueries(self.store),
+                triggers=TriggerQueries(self.store, clock),
             ),
+            "triggers": self.triggers,
             "kv": self.kv,
+            "log_writer": self.log,
             "log": self.log,
             "catalogue": CORE_CATALOGUE,
             "new_id": self.new_id,
