@@ -359,16 +359,19 @@ def _webserver(shop: _Shop) -> None:
     from infra.expression.chance import new_id
     from infra.expression.lookups import Place, RuntimeLookups
     from infra.gateway import LogGateway
+    from infra.triggers import LogTriggerGateway
     from projections.executions.query import ExecutionQueries
     from projections.flows.query import FlowQueries
     from projections.logs.query import LogQueries
     from projections.metrics.query import MetricQueries
+    from projections.triggers.query import TriggerQueries
     from projections.window import Window
 
     window = Window(shop.log.reader, shop.config.window)
     shop.metrics.gauge("window_executions", lambda: float(len(window)))
     now = shop.clock.now
     writer = LogFlowWriter(shop.log, shop.flows)
+    triggers = LogTriggerGateway(shop.log)
     server = shop.config.server
     accounts = (
         ConfiguredAccount(server.username, server.password)
@@ -378,6 +381,7 @@ def _webserver(shop: _Shop) -> None:
     dependencies = ApiDependencies(
         gateway=LogGateway(shop.log.writer, window),
         window=window,
+        triggers=triggers,
         flows=shop.flows,
         flow_writer=writer,
         blobs=shop.blobs,
@@ -386,8 +390,10 @@ def _webserver(shop: _Shop) -> None:
             flows=FlowQueries(shop.store, now),
             logs=LogQueries(shop.store, now),
             metrics=MetricQueries(shop.store),
+            triggers=TriggerQueries(shop.store, now),
         ),
         log=shop.log.reader,
+        log_writer=shop.log.writer,
         catalogue=CORE_CATALOGUE,
         new_id=new_id,
         now=now,
@@ -401,6 +407,7 @@ def _webserver(shop: _Shop) -> None:
     )
     shop.assembly.api = create_app(shop.config.api, dependencies)
     shop.assembly.add(window.start, window.close)
+    shop.assembly.add(triggers.start, triggers.close)
     if shop.config.data.examples:
         folder = Path(shop.config.data.examples)
         shop.assembly.add(lambda: writer.seed(sorted(folder.glob("*.yaml"))), None)
