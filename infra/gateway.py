@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 
+import msgspec
+
 from domain.errors import LogUnavailable
 from domain.execution.commands import ExecutionCommand
 from domain.ports.gateway import Outcome
@@ -34,14 +36,22 @@ class LogGateway:
         return await durable
 
     async def submit(self, command: ExecutionCommand, timeout: float = 10.0) -> Outcome:  # noqa: ASYNC109
-        """Append a command and wait until its step is recorded and seen by our own window."""
+        """Append a command and wait until its step is recorded and seen by our own window.
+
+        An execution that was not in the window, because it is older than this process or was left
+        out long ago, is taken in.
+        """
         self._window.expect(command.command_id)
         try:
             await self.send(command)
         except BaseException:
             self._window.forget(command.command_id)
             raise
-        return await self._window.outcome(command.command_id, timeout)
+        outcome = await self._window.outcome(command.command_id, timeout)
+        if outcome.accepted and outcome.execution is None:
+            execution = await asyncio.to_thread(self._window.recall, command.execution_id)
+            outcome = msgspec.structs.replace(outcome, execution=execution)
+        return outcome
 
 
 def _settle(

@@ -113,7 +113,7 @@ class Window:
         try:
             execution = self.get(execution_id)
             if execution is None:
-                execution = await asyncio.to_thread(self._recall, execution_id)
+                execution = await asyncio.to_thread(self.recall, execution_id)
             while True:
                 if execution is not None:
                     yield execution
@@ -137,8 +137,8 @@ class Window:
             return None
         return None
 
-    def _recall(self, execution_id: str) -> Execution | None:
-        """Fold an execution from its own stream into the window. Blocks."""
+    def recall(self, execution_id: str) -> Execution | None:
+        """Fold an execution from its own stream into the window; None: no such stream. Blocks."""
         with self._lock:
             self._recalling.setdefault(execution_id, [])
         state: Execution | None = None
@@ -167,8 +167,10 @@ class Window:
                     event_record = RECORDS.decode(record)
                 except UnreadableRecord:
                     continue  # no reader can fold it; the indexer puts it aside
+                known = self._executions.get(event_record.execution_id)
                 state = self._fold(event_record)
-                if event_record.command_id in self._outcomes:
+                lost = known is not None and state is None and event_record.sequence != 0
+                if event_record.command_id in self._outcomes and not lost:
                     answered.append((event_record.command_id, _outcome(event_record, state)))
                 if state is not None:
                     woken |= self._waiters.get(event_record.execution_id, set())
