@@ -16,9 +16,9 @@ from domain.errors import UnreadableRecord
 from domain.execution.commands import RecordSlot
 from domain.ports.log import Log
 from domain.record.codec import Codec, encode
+from domain.record.deadletter import dead_letter
 from domain.record.envelope import Outgoing, Record
 from domain.record.topics import EXECUTION_COMMANDS, FLOW_SLOTS
-from streams.deadletter import dead_letter
 from streams.pending import Pending
 
 _CODEC: Codec[TakeSlot] = Codec(TakeSlot)

@@ -17,8 +17,8 @@ import msgspec
 from domain.errors import BrokenInvariant, LogUnavailable, UnreadableRecord
 from domain.ports.log import Log, Tail
 from domain.ports.metrics import Metrics
+from domain.record.deadletter import dead_letter
 from domain.record.envelope import Outgoing, Record
-from streams.deadletter import dead_letter
 from streams.pending import Pending
 
 WRITER = "writer"

@@ -60,10 +60,12 @@ class Answers(Protocol):
 
 
 class _Partition:
-    __slots__ = ("changed", "ended", "fold", "since_snapshot")
+    __slots__ = ("begun_at", "changed", "ended", "fold", "since_snapshot")
 
-    def __init__(self, fold: PartitionFold) -> None:
+    def __init__(self, fold: PartitionFold, begun_at: int | None) -> None:
         self.fold = fold
+        self.begun_at = begun_at
+        """Event offset at which folding began."""
         self.ended: OrderedDict[str, None] = OrderedDict()
         self.changed: set[str] = set()
         """Executions that differ from the snapshot."""
@@ -111,16 +113,19 @@ class ExecutionStepper:
         if offset is not None:
             for execution_id, _ in self._snapshots.live(partition):
                 fold.get(execution_id)
-        self._partitions[partition] = _Partition(fold)
+        self._partitions[partition] = _Partition(fold, offset)
         return offset
 
     def fold(self, record: Record) -> None:
         """Fold one event record, or ignore it by the shared rule."""
         known = self._partitions[record.partition]
         applied = known.fold.apply(record)
+        if known.begun_at is None:
+            known.begun_at = record.offset
         if applied is not None and applied.state is not None:
             self._touched(known, applied.state)
-            self._tidy(record.partition, known, record.offset + 1)
+            # the place stays where this catch-up began: effects of what follows may still be owed
+            self._tidy(record.partition, known, known.begun_at)
 
     def ready(self, partition: int) -> None:
         """Everything is folded: set the clock."""
@@ -138,6 +143,8 @@ class ExecutionStepper:
                 f"the command's key {command.key!r} is not its execution {decoded.execution_id!r}"
             )
         known = self._partitions[command.partition]
+        # before the step: a snapshot must not hold what has not been sent
+        self._tidy(command.partition, known)
         state = known.fold.get(decoded.execution_id)
         if state is None and not isinstance(decoded, CreateExecution):
             state = self._recall(known, decoded.execution_id)
@@ -155,7 +162,6 @@ class ExecutionStepper:
         self._metrics.count("executor_commands", 1, record.command)
         self._metrics.count("executor_events", len(record.events))
         self._metrics.observe("executor_step_seconds", perf_counter() - begun)
-        self._tidy(command.partition, known)
         return stepped
 
     def effects_of(self, recorded: Record) -> Sequence[Outgoing]:
@@ -178,6 +184,10 @@ class ExecutionStepper:
             settings=self._settings,
         )
         return self._outbox.records(recorded.partition, effects)
+
+    def partition(self, number: int) -> PartitionFold:
+        """The fold of an owned partition. Read only."""
+        return self._partitions[number].fold
 
     def forget(self, partition: int) -> None:
         """Drop everything of a partition; the snapshot stays."""

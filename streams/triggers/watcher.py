@@ -45,6 +45,7 @@ from domain.ports.log import Log
 from domain.ports.metrics import Metrics
 from domain.ports.stores import Snapshots
 from domain.record.codec import Codec, encode
+from domain.record.deadletter import dead_letter
 from domain.record.envelope import Outgoing, Record, instant_of, milliseconds_of
 from domain.record.topics import EXECUTION_COMMANDS, EXECUTION_EVENTS
 from domain.trigger.commands import RecordTriggerEnd, RecordUpstream
@@ -52,7 +53,6 @@ from domain.trigger.creation import Surroundings
 from domain.trigger.definition import InvalidTrigger
 from domain.trigger.flows import Change, triggered
 from domain.trigger.state import TriggerKey
-from streams.deadletter import dead_letter
 from streams.options import SchedulerOptions
 from streams.pending import Pending
 from streams.scheduler.declared import outgoing

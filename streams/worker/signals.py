@@ -10,9 +10,9 @@ from domain.errors import UnreadableRecord
 from domain.execution.requests import AnyWorkerSignal, AttemptEnded, Heartbeat, KillSignal
 from domain.ports.log import Failed, Log, Tail
 from domain.record.codec import Codec, encode
+from domain.record.deadletter import dead_letter
 from domain.record.envelope import Outgoing, Record
 from domain.record.topics import WORKER_SIGNALS
-from streams.deadletter import dead_letter
 from streams.worker.kills import Kills
 from streams.worker.options import WorkerOptions
 from streams.worker.tasklog import Send

@@ -24,9 +24,9 @@ from domain.ids import attempt_id
 from domain.ports.log import Log
 from domain.ports.metrics import Metrics
 from domain.record.codec import Codec
+from domain.record.deadletter import dead_letter
 from domain.record.envelope import Outgoing, Position, Record
 from domain.record.topics import task_requests
-from streams.deadletter import dead_letter
 from streams.worker.attempt import Attempt, is_sealed
 from streams.worker.context import Services
 from streams.worker.deadlines import Deadlines, DeadlineThread

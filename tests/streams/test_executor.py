@@ -1,0 +1,309 @@
+"""The executor on a log: snapshots, spilling, recall, dead letters."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime
+
+import pytest
+
+from domain.execution.commands import CreateExecution, FireTimer, KillExecution, RecordTaskResult
+from domain.execution.context import Answer, Question
+from domain.execution.fold import RECORDS, continues, decode_state, fold_record
+from domain.execution.lifecycle import StateType
+from domain.execution.requests import TaskRequest
+from domain.execution.state import Execution
+from domain.flow.core_specs import CORE_CATALOGUE
+from domain.flow.model import Flow
+from domain.flow.reader import read_flow
+from domain.ports.metrics import NoMetrics
+from domain.record.codec import Codec, encode
+from domain.record.envelope import Outgoing
+from domain.record.topics import (
+    DEAD_LETTER,
+    EXECUTION_COMMANDS,
+    EXECUTION_EVENTS,
+    TASK_REQUESTS,
+)
+from infra.clock import SystemClock
+from streams.executor.stepper import ExecutionStepper
+from streams.options import ExecutorOptions
+from streams.steps import StepHandler
+from streams.timers import TimerClock
+from tests.support.memory_log import MemoryLog
+
+REQUESTS: Codec[TaskRequest] = Codec(TaskRequest)
+SOURCE = """
+id: one
+namespace: team
+tasks:
+  - id: say
+    type: io.kestra.plugin.core.log.Log
+    message: hello
+"""
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+class MemorySnapshots:
+    """Snapshots in memory, which survive a restart of the executor."""
+
+    def __init__(self) -> None:
+        self.offsets: dict[int, int] = {}
+        self.states: dict[str, tuple[bytes, bool]] = {}
+        self.log: MemoryLog | None = None
+
+    def offset(self, partition: int) -> int | None:
+        return self.offsets.get(partition)
+
+    def load(self, partition: int, execution_id: str) -> bytes | None:
+        found = self.states.get(execution_id)
+        return None if found is None else found[0]
+
+    def live(self, partition: int) -> Iterator[tuple[str, bytes]]:
+        for execution_id, (data, ended) in list(self.states.items()):
+            if not ended:
+                yield execution_id, data
+
+    def save(self, partition: int, offset: int, states: Iterable[tuple[str, bytes, bool]]) -> None:
+        assert self.log is not None
+        for execution_id, data, ended in states:
+            assert decode_state(data).sequence <= recorded(self.log, execution_id), (
+                "a snapshot is ahead of the log"
+            )
+            self.states[execution_id] = (data, ended)
+        self.offsets[partition] = offset
+
+    def forget(self, partition: int) -> None:
+        self.offsets.pop(partition, None)
+        self.states.clear()
+
+    def close(self) -> None:
+        pass
+
+
+class OneFlow:
+    """Knows one flow."""
+
+    def __init__(self) -> None:
+        self.flow = read_flow(SOURCE, catalogue=CORE_CATALOGUE, revision=1)
+
+    def require(
+        self, tenant: str, namespace: str, flow_id: str, revision: int | None = None
+    ) -> Flow | None:
+        return self.flow if flow_id == "one" else None
+
+
+class NoAnswers:
+    """Is not asked."""
+
+    def answer(self, question: Question) -> Answer:
+        raise AssertionError(question)
+
+
+class Engine:
+    """An executor over a memory log, with a worker that says SUCCESS."""
+
+    def __init__(
+        self,
+        *,
+        snapshot_every: int = 5_000,
+        ended_in_memory: int = 500,
+        command_limit_bytes: int = 1_000_000,
+    ) -> None:
+        self.log = MemoryLog()
+        self.snapshots = MemorySnapshots()
+        self.snapshots.log = self.log
+        self.options = ExecutorOptions(
+            snapshot_every=snapshot_every,
+            ended_in_memory=ended_in_memory,
+            command_limit_bytes=command_limit_bytes,
+        )
+        self.fatal: list[BaseException] = []
+        self.committed = 0
+        self.restart()
+
+    def restart(self) -> None:
+        self.stepper = ExecutionStepper(
+            self.log,
+            OneFlow(),
+            NoAnswers(),
+            TimerClock(SystemClock(), lambda *_: None),
+            self.snapshots,
+            self.options,
+            NoMetrics(),
+        )
+        self.handler = StepHandler(
+            self.log,
+            self.stepper,
+            writer="test",
+            component="executor",
+            committed=lambda _: self.committed,
+            fatal=self.fatal.append,
+            metrics=NoMetrics(),
+        )
+        self.handler.assigned([0])
+
+    def command(
+        self, command: CreateExecution | KillExecution | RecordTaskResult | FireTimer
+    ) -> None:
+        self.log.append([Outgoing(EXECUTION_COMMANDS, command.execution_id, encode(command))])
+        self.deliver(len(self.log.all(EXECUTION_COMMANDS)) - 1)
+
+    def deliver(self, start: int) -> None:
+        for record in self.log.all(EXECUTION_COMMANDS)[start:]:
+            self.handler.process(record, lambda: None)
+
+    def create(self, execution_id: str) -> None:
+        self.command(
+            CreateExecution(
+                execution_id=execution_id,
+                command_id=f"create {execution_id}",
+                tenant="main",
+                namespace="team",
+                flow_id="one",
+                flow_revision=1,
+            )
+        )
+
+    def work(self, execution_id: str) -> None:
+        request = next(
+            REQUESTS.decode(record)
+            for record in self.log.all(TASK_REQUESTS)
+            if REQUESTS.decode(record).execution_id == execution_id
+        )
+        self.command(
+            RecordTaskResult(
+                execution_id=execution_id,
+                command_id=f"result {execution_id}",
+                task_run_id=request.task_run_id,
+                attempt=1,
+                state=StateType.SUCCESS,
+                worker_id="w",
+                started_at=NOW,
+                ended_at=NOW,
+            )
+        )
+
+    def state(self, execution_id: str) -> StateType | None:
+        state = folded(self.log, execution_id)
+        return None if state is None else state.state.current
+
+
+def folded(log: MemoryLog, execution_id: str) -> Execution | None:
+    state: Execution | None = None
+    for record in log.by_key(EXECUTION_EVENTS, execution_id):
+        decoded = RECORDS.decode(record)
+        if continues(state, decoded):
+            state = fold_record(state, decoded)
+    return state
+
+
+def recorded(log: MemoryLog, execution_id: str) -> int:
+    state = folded(log, execution_id)
+    return 0 if state is None else state.sequence
+
+
+def test_execution_runs_to_its_end() -> None:
+    engine = Engine()
+    engine.create("a")
+    engine.work("a")
+
+    assert engine.state("a") is StateType.SUCCESS
+    assert engine.fatal == []
+
+
+def test_snapshot_is_never_ahead_of_the_log() -> None:
+    """`MemorySnapshots.save` compares with the log at every snapshot."""
+    engine = Engine(snapshot_every=1, ended_in_memory=1)
+    for number in range(5):
+        engine.create(f"e{number}")
+        engine.work(f"e{number}")
+
+    assert engine.snapshots.states
+    assert engine.fatal == []
+
+
+def test_executor_goes_on_from_its_snapshot_and_the_tail_of_the_log() -> None:
+    engine = Engine(snapshot_every=2)
+    for name in ("a", "b", "c"):
+        engine.create(name)
+    engine.committed = len(engine.log.all(EXECUTION_COMMANDS))
+    engine.restart()
+
+    for name in ("a", "b", "c"):
+        engine.work(name)
+
+    assert {engine.state(name) for name in ("a", "b", "c")} == {StateType.SUCCESS}
+
+
+def test_ended_executions_leave_memory_and_are_known_when_a_late_command_comes() -> None:
+    engine = Engine(ended_in_memory=1, snapshot_every=1)
+    for number in range(6):
+        engine.create(f"e{number}")
+        engine.work(f"e{number}")
+    assert "e0" not in engine.stepper.partition(0).states
+
+    engine.command(KillExecution(execution_id="e0", command_id="late kill"))
+
+    state = folded(engine.log, "e0")
+    assert state is not None
+    assert state.state.current is StateType.SUCCESS
+    assert state.sequence > 0
+
+
+def test_execution_that_the_snapshots_lost_is_folded_from_its_own_stream() -> None:
+    engine = Engine(ended_in_memory=1, snapshot_every=1)
+    for number in range(6):
+        engine.create(f"e{number}")
+        engine.work(f"e{number}")
+    del engine.snapshots.states["e0"]
+    before = recorded(engine.log, "e0")
+
+    engine.command(KillExecution(execution_id="e0", command_id="late kill"))
+
+    assert recorded(engine.log, "e0") == before + 1
+
+
+def test_redelivered_command_sends_its_request_again_and_records_nothing() -> None:
+    engine = Engine()
+    engine.create("a")
+    before = len(engine.log.all(EXECUTION_EVENTS))
+    engine.restart()
+
+    engine.deliver(0)
+
+    assert len(engine.log.all(EXECUTION_EVENTS)) == before
+    requests = [REQUESTS.decode(record) for record in engine.log.all(TASK_REQUESTS)]
+    assert len(requests) == 2
+    assert len({(request.task_run_id, request.attempt) for request in requests}) == 1
+
+
+def test_command_under_the_key_of_another_execution_goes_to_the_dead_letter() -> None:
+    engine = Engine()
+    stray = KillExecution(execution_id="a", command_id="k")
+    engine.log.append([Outgoing(EXECUTION_COMMANDS, "b", encode(stray))])
+    engine.deliver(0)
+
+    assert len(engine.log.all(DEAD_LETTER)) == 1
+
+
+def test_request_that_is_too_large_fails_its_attempt_with_the_reason() -> None:
+    engine = Engine(command_limit_bytes=50)
+    engine.create("a")
+
+    engine.deliver(1)
+
+    state = folded(engine.log, "a")
+    assert state is not None
+    assert state.state.current is StateType.FAILED
+    assert engine.log.all(TASK_REQUESTS) == []
+
+
+@pytest.mark.parametrize("name", ["missing"])
+def test_command_to_an_execution_that_does_not_exist_is_refused_on_the_record(name: str) -> None:
+    engine = Engine()
+    engine.command(KillExecution(execution_id=name, command_id="k"))
+
+    [record] = engine.log.all(EXECUTION_EVENTS)
+    assert RECORDS.decode(record).sequence == 0
+    assert engine.state(name) is None
