@@ -57,7 +57,9 @@ class Running:
         self.folder = folder
         self.data = folder / "data"
         self.data.mkdir(parents=True, exist_ok=True)
-        self.port, *self._free = free_ports(2 + len(COMPONENTS))
+        self.port, *others = free_ports(1 + len(self.components))
+        self.management = dict(zip(self.components, others, strict=True))
+        """Port of health and metrics, by component."""
         self.environment = {
             **SMALL,
             "TIDEWHEEL_ENGINE": self.engine,
@@ -132,7 +134,7 @@ class Running:
             error.add_note(self.output())
 
     def _component(self, name: str) -> Component:
-        management = self._free.pop()
+        management = self.management[name]
         own = {"TIDEWHEEL_SERVER_MANAGEMENT_PORT": str(management)}
         if name in {"executor", "worker", "scheduler", "indexer"}:
             own[f"TIDEWHEEL_{name.upper()}_ID"] = f"{name}-{socket.gethostname()}"
