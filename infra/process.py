@@ -11,12 +11,14 @@ import contextlib
 import logging
 import os
 import signal
+import socket
 import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
 
 import uvicorn
 
+from domain.errors import TidewheelError
 from domain.record.topics import CATALOGUE
 from infra.config import Config, load_config
 from infra.logs import set_up_logging
@@ -45,9 +47,13 @@ def serve(
     threading.excepthook = thread_failed
     # a hop between threads waits for the interpreter; the default of 5 ms is longer than a hop
     sys.setswitchinterval(0.0005)
-    loop_factory = _loop_factory(config)
-    with asyncio.Runner(loop_factory=loop_factory) as runner:
-        runner.run(_serve(config, roles, ready))
+    ports = [config.management_port]
+    if "webserver" in roles:
+        ports.insert(0, config.server.port)
+    # before anything starts: a port that is taken is told at once, and nothing has happened
+    sockets = [_listening(config.server.host, port) for port in ports]
+    with asyncio.Runner(loop_factory=_loop_factory(config)) as runner:
+        runner.run(_serve(config, roles, sockets, ready))
 
 
 def create_topics(environment: Mapping[str, str]) -> None:
@@ -60,7 +66,35 @@ def create_topics(environment: Mapping[str, str]) -> None:
         log.close()
 
 
-async def _serve(config: Config, roles: frozenset[str], ready: Callable[[], None]) -> None:
+def _listening(host: str, port: int) -> socket.socket:
+    """Return a socket bound to a port; raises PortInUse."""
+    found = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
+    found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        found.bind((host, port))
+    except OSError as error:
+        found.close()
+        raise PortInUse(
+            f"cannot listen on {host}:{port}: {error.strerror}. Stop what uses it, or choose"
+            " another port (PORT for `make run`, TIDEWHEEL_SERVER_PORT otherwise; the next one is"
+            " for health and metrics)"
+        ) from error
+    found.setblocking(False)
+    return found
+
+
+class PortInUse(TidewheelError):
+    """A port that the process needs is taken."""
+
+    code = "PROCESS001"
+
+
+async def _serve(
+    config: Config,
+    roles: frozenset[str],
+    sockets: list[socket.socket],
+    ready: Callable[[], None],
+) -> None:
     loop = asyncio.get_running_loop()
     stop = asyncio.Event()
     for number in _STOP_SIGNALS:
@@ -73,7 +107,10 @@ async def _serve(config: Config, roles: frozenset[str], ready: Callable[[], None
     try:
         await asyncio.to_thread(assembly.start)
         tasks += [asyncio.create_task(_run_agents(assembly, stop))] if assembly.apps else []
-        tasks += [asyncio.create_task(server.serve()) for server in servers]
+        tasks += [
+            asyncio.create_task(server.serve([bound]))
+            for server, bound in zip(servers, sockets, strict=True)
+        ]
         await _until_up(servers, tasks)
         ready()
         _log.info("ready: %s on the %s engine", ", ".join(sorted(roles)), config.engine)
@@ -123,9 +160,9 @@ class Server(uvicorn.Server):
         """Leave the signals to the process."""
         yield
 
-    async def startup(self, sockets: list[object] | None = None) -> None:  # type: ignore[override]
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Listen, and say so."""
-        await super().startup(sockets)  # type: ignore[arg-type]
+        await super().startup(sockets)
         if self.started:
             self.up.set()
 

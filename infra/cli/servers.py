@@ -102,7 +102,7 @@ def run() -> None:
             "local",
             config,
             frozenset(COMPONENTS),
-            ready=lambda: _greet(url, username, password if fresh else ""),
+            ready=lambda: _greet(folder, url, username, password if fresh else ""),
         )
     else:
         sys.exit(
@@ -120,30 +120,33 @@ def _port() -> int:
 def _account(folder: Path) -> tuple[str, str, bool]:
     """Return the user, the password where it is known, and whether it was made just now."""
     from infra.accounts import DEFAULT_USERNAME, StoredAccount, new_password
-    from infra.cli.client import save_client
 
     username = os.environ.get("TIDEWHEEL_USERNAME", "")
     password = os.environ.get("TIDEWHEEL_PASSWORD", "")
-    stored = StoredAccount(folder)
-    url = f"http://127.0.0.1:{_port()}"
+    stored = StoredAccount(folder).username or ""
     if password:
-        username = username or stored.username or DEFAULT_USERNAME
-        save_client(folder, url=url, username=username)  # who gave the password has it
-        return username, password, False
-    if stored.username and username in {"", stored.username}:
-        save_client(folder, url=url, username=stored.username)
+        return username or stored or DEFAULT_USERNAME, password, False
+    if stored and username in {"", stored}:
         return "", "", False
-    username = username or DEFAULT_USERNAME
-    password = new_password()
-    stored.change(username, password)
-    save_client(folder, url=url, username=username, password=password)
-    return username, password, True
+    return username or DEFAULT_USERNAME, new_password(), True
 
 
-def _greet(url: str, username: str, password: str) -> None:
-    _out.print(f"[bold]Tidewheel[/] is ready at [bold]{url}[/]   API page: {url}/api/docs")
+def _greet(folder: Path, url: str, username: str, password: str) -> None:
+    """Say where the server is; a password made just now is kept, as a hash, and shown."""
+    from infra.accounts import StoredAccount
+    from infra.cli.client import save_client
+
+    stored = StoredAccount(folder)
+    kept = {"url": url, "username": username or stored.username or ""}
+    shown = ""
     if password:
-        _out.print(f"user [bold]{username}[/]  password [bold]{password}[/]  (shown this once)")
+        # only now: a start that failed has shown nothing
+        stored.change(username, password)
+        kept["password"] = password
+        shown = f"  password [bold]{password}[/]  (shown this once)"
+    save_client(folder, **kept)
+    _out.print(f"[bold]Tidewheel[/] is ready at [bold]{url}[/]   API page: {url}/api/docs")
+    _out.print(f"user [bold]{kept['username']}[/]{shown}")
     _out.print("first flow: .venv/bin/tidewheel flow run docs/examples/hello.yaml --follow")
     _out.print("Ctrl-C stops; the next start goes on where this one was.")
 
@@ -178,4 +181,4 @@ def _run_distributed(
                 )
             )
         supervisor = Supervisor(components, folder / "logs")
-        return supervisor.run(lambda: _greet(url, username, password))
+        return supervisor.run(lambda: _greet(folder, url, username, password))
