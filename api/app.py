@@ -18,7 +18,7 @@ from litestar.openapi.plugins import SwaggerRenderPlugin
 from api.auth import Gate
 from api.bulk import Refused, refusal_view
 from api.context import ApiDependencies, Context
-from api.controllers import ROUTES
+from api.controllers import ROUTES, TWO_ONLY
 from api.edge import Edge, wants_problem
 from api.errors import (
     ApiError,
@@ -74,7 +74,7 @@ def create_app(options: ApiOptions, dependencies: ApiDependencies) -> Litestar:
             await asyncio.to_thread(live_logs.close)
 
     return TidewheelApi(
-        route_handlers=ROUTES,
+        route_handlers=[*ROUTES, *(TWO_ONLY if options.is_two else ())],
         state=State({"context": context}),
         lifespan=[lifespan],
         exception_handlers={Refused: answer_refused, Exception: answer_error},

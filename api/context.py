@@ -19,6 +19,7 @@ from domain.execution.state import Execution
 from domain.expression import NO_LOOKUPS, Lookups
 from domain.flow.input_values import Encrypt
 from domain.plugin import TaskCatalogue
+from domain.ports.files import NamespaceFiles
 from domain.ports.gateway import CommandGateway, ExecutionWindow, FlowWriter, TriggerGateway
 from domain.ports.kv import KeyValues
 from domain.ports.log import LogReader, LogWriter
@@ -58,6 +59,7 @@ class ApiDependencies:
     blobs: Blobs
     queries: Queries
     kv: KeyValues
+    files: NamespaceFiles
     log: LogReader
     log_writer: LogWriter
     catalogue: TaskCatalogue

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from api import flows
 from api.context import Context
+from api.errors import Detail, invalid_entity
 from domain.flow.reader import FlowReading, parse_task, parse_trigger
 from domain.flow.violations import FlowViolation, constraints
 from domain.flow.yaml import YamlError, read_yaml
@@ -19,6 +21,21 @@ def validate_documents(own: Context, text: str) -> list[View]:
     return [
         _verdict(own, index, flows.parse(own, document)) for index, document in enumerate(documents)
     ]
+
+
+def check_json(own: Context, documents: Sequence[str]) -> None:
+    """Raise ApiError 422 when a flow that was sent as JSON breaks a rule, as 1.x does."""
+    details = [
+        Detail(
+            violation.message,
+            f"updateFlowsInNamespaceFromJson.flows[{index}].{violation.field_path}",
+        )
+        for index, document in enumerate(documents)
+        for violation in flows.parse(own, document).violations
+    ]
+    if details:
+        text = ", ".join(f"{detail.path}: {detail.message}" for detail in details)
+        raise invalid_entity(text, *details)
 
 
 def validate_part(own: Context, text: str, *, trigger: bool) -> View:

@@ -67,3 +67,8 @@ class ApiOptions(msgspec.Struct, frozen=True, kw_only=True):
     """Serve the OpenAPI description at `/api/docs` and `/api/openapi.json`."""
     limits: Limits = Limits()
     """What a request may cost before it is refused."""
+
+    @property
+    def is_two(self) -> bool:
+        """True when a 2.x version is reported: it decides where the two dialects contradict."""
+        return not self.version.startswith("1.")

@@ -13,10 +13,14 @@ from api.controllers import (
     language,
     logs,
     misc,
+    namespace_files,
     namespaces,
     triggers,
     webhooks,
 )
+
+TWO_ONLY = [*triggers.TWO_ONLY]
+"""Routes that contradict what 1.x answers: served where a 2.x version is reported."""
 
 ROUTES = [
     *misc.ROUTES,
@@ -32,6 +36,7 @@ ROUTES = [
     *logs.ROUTES,
     *kv.ROUTES,
     *namespaces.ROUTES,
+    *namespace_files.ROUTES,
     *triggers.ROUTES,
     *language.ROUTES,
 ]

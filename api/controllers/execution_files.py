@@ -51,7 +51,7 @@ class ExecutionFiles(Controller):
             return _moved(other, "file", uri)
         data = await _open(own, uri)
         kind, disposition = attachment(uri.rpartition("/")[2], b"application/octet-stream")
-        return Streamed(_chunks(data), kind[1], (disposition,))
+        return Streamed(chunks(data), kind[1], (disposition,))
 
     @get("/metas", operation_id="getFileMetadatasFromExecution", status_code=200)
     async def metas(self, request: Http, execution_id: Segment) -> Reply:
@@ -119,7 +119,8 @@ async def _open(own: Context, uri: str) -> BinaryIO:
         raise not_found() from None
 
 
-async def _chunks(data: BinaryIO) -> AsyncIterator[bytes]:
+async def chunks(data: BinaryIO) -> AsyncIterator[bytes]:
+    """Yield a file piece by piece, and close it."""
     try:
         while chunk := await asyncio.to_thread(data.read, _CHUNK):
             yield chunk

@@ -143,7 +143,8 @@ async def _create(request: Http, namespace: str, flow_id: str) -> Reply:
     own = context(request)
     execution = await create(request, namespace, flow_id)
     if not Parameters.of(request).truth("wait"):
-        view = execution_view if execution.closed else created_view
+        rejected = execution.closed and not execution.task_runs
+        view = execution_view if rejected else created_view
         return reply.json(view(execution, own.url(execution)))
     ended = await own.ports.window.ended(execution.id, own.options.limits.wait_seconds)
     return reply.json(execution_view(ended or execution, own.url(execution)))

@@ -11,12 +11,12 @@ import msgspec
 from litestar import Controller, delete, get, post
 
 from api import flows, reply
-from api.body import read_json, read_text
+from api.body import content_type, read_json, read_text
 from api.context import Context, context
 from api.controllers.filters import FLOW_FLAT
 from api.controllers.http import Http
 from api.errors import illegal_argument, not_found
-from api.flow_validation import validate_documents, validate_part
+from api.flow_validation import check_json, validate_documents, validate_part
 from api.forms import read_form, require_upload
 from api.matching import holds
 from api.parameters import Parameters, read_query
@@ -45,7 +45,10 @@ class FlowBulk(Controller):
     @post("/validate", operation_id="validateFlows", status_code=200)
     async def validate(self, request: Http) -> Reply:
         """Say what is wrong with some sources, document by document; nothing is stored."""
-        return reply.json(validate_documents(context(request), await read_text(request)))
+        own, text = context(request), await read_text(request)
+        if content_type(request) == "application/json":
+            check_json(own, json_documents(text))
+        return reply.json(validate_documents(own, text))
 
     @post("/validate/task", operation_id="validateTask", status_code=200)
     async def validate_task(self, request: Http) -> Reply:
@@ -254,10 +257,11 @@ def _entries(data: bytes) -> list[tuple[str, bytes]]:
 def json_documents(text: str) -> list[str]:
     """Return the flows of a JSON list as texts; raises ApiError 422."""
     try:
-        listed = msgspec.json.decode(text, type=list[dict[str, Any]])
+        listed = msgspec.json.decode(text, type=list[dict[str, Any]] | dict[str, Any])
     except msgspec.DecodeError as error:
         raise illegal_argument(f"The body is no list of flows: {error}") from None
-    return [msgspec.json.encode(item).decode() for item in listed]
+    several = listed if isinstance(listed, list) else [listed]
+    return [msgspec.json.encode(item).decode() for item in several]
 
 
 ROUTES = [FlowBulk]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from litestar import Controller, get, post
@@ -17,11 +18,13 @@ from api.reply import Reply
 from api.topology import dependencies_of, dependencies_within
 from api.views.execution import task_run_view
 from api.views.flow import light_view, shown_task
+from api.views.trigger import trigger_view
 from domain.execution.state import Execution
 from domain.flow.graph import GraphOptions, GraphRun, flow_graph
 from domain.flow.model import Flow
 from domain.flow.tasks import Subflow, Task
 from domain.ids import DEFAULT_TENANT
+from projections.search import Page
 
 
 class FlowGraphs(Controller):
@@ -47,7 +50,8 @@ class FlowGraphs(Controller):
         flow = own.ports.flows.get(DEFAULT_TENANT, namespace, flow_id, revision)
         if flow is None:
             raise not_found(f"Unable to find flow {DEFAULT_TENANT}_{namespace}_{flow_id}")
-        return reply.json(_graph(own, flow, request))
+        states = await _trigger_states(own, flow)
+        return reply.json(_graph(own, flow, request, states))
 
     @get(
         "/{namespace:str}/{flow_id:str}/dependencies",
@@ -132,9 +136,21 @@ class ExecutionFlows(Controller):
         return reply.json([light_view(flow) for flow in sorted(found, key=lambda flow: flow.id)])
 
 
-def _graph(own: Context, flow: Flow, request: Http) -> dict[str, Any]:
+def _graph(
+    own: Context, flow: Flow, request: Http, states: Mapping[str, dict[str, Any]] | None = None
+) -> dict[str, Any]:
     opened = _opened(own, flow, Parameters.of(request).texts("subflows"))
-    return flow_graph(flow, GraphOptions(task=shown_task, subflows=opened))
+    options = GraphOptions(task=shown_task, subflows=opened, trigger_states=states or {})
+    return flow_graph(flow, options)
+
+
+async def _trigger_states(own: Context, flow: Flow) -> dict[str, dict[str, Any]]:
+    if not flow.triggers:
+        return {}
+    found = await own.ports.queries.triggers.of_flow(
+        flow.tenant_id, flow.namespace, flow.id, page=Page(size=len(flow.triggers))
+    )
+    return {trigger.key.trigger_id: trigger_view(trigger) for trigger in found.results}
 
 
 def _opened(own: Context, flow: Flow, uids: list[str]) -> dict[str, Flow]:

@@ -48,6 +48,7 @@ class TriggerId(msgspec.Struct, rename="camel"):
     namespace: str
     flow_id: str
     trigger_id: str
+    tenant_id: str | None = None
 
     @property
     def key(self) -> TriggerKey:
@@ -118,15 +119,6 @@ class Triggers(Controller):
             return reply.json(trigger_view(await _known(own, body.key)))
         return reply.json(trigger_view(await submit(own, command)))
 
-    @put("/set-disabled", operation_id="disableTriggerById", status_code=200, opt=TWO)
-    async def set_disabled(self, request: Http) -> Reply:
-        """Switch a trigger."""
-        body = await read_json(request, TriggerBody, "disableTriggerRequest")
-        own = context(request)
-        await _declared(own, body.key)
-        command = SetTriggerDisabled(**_of(request, body.key), disabled=bool(body.disabled))
-        return reply.json(trigger_state_view(await submit(own, command)))
-
     @post("/set-disabled/by-triggers", operation_id="disabledTriggersByIds", status_code=200)
     async def set_disabled_many(self, request: Http) -> Reply:
         """Switch triggers; answer how many."""
@@ -139,17 +131,6 @@ class Triggers(Controller):
         """Switch the triggers found; answer how many."""
         disabled = Parameters.of(request).truth("disabled", default=True)
         return await _each(request, await _found(request), _switch(request, disabled=disabled))
-
-    @put("/backfill/create", operation_id="createBackfill", status_code=200, opt=TWO)
-    async def create_backfill(self, request: Http) -> Reply:
-        """Begin a backfill."""
-        own = context(request)
-        body = await read_json(request, TriggerBody, "createBackfillRequest")
-        await _declared(own, body.key)
-        command = _wanted(request, body)
-        if command is None:
-            raise not_found()
-        return reply.json(trigger_state_view(await submit(own, command)))
 
     @put("/backfill/pause", operation_id="pauseBackfill", status_code=200)
     async def pause_backfill(self, request: Http) -> Reply:
@@ -258,6 +239,33 @@ class Triggers(Controller):
         return reply.json(trigger_view(await submit(own, RestartTrigger(**_of(request, key)))))
 
 
+class TriggersOfTwo(Controller):
+    """Routes of triggers that 1.x does not have, and answers otherwise."""
+
+    path = "/api/v1/triggers"
+    tags = ["Triggers"]  # noqa: RUF012 - Litestar's way
+
+    @put("/set-disabled", operation_id="disableTriggerById", status_code=200, opt=TWO)
+    async def set_disabled(self, request: Http) -> Reply:
+        """Switch a trigger."""
+        body = await read_json(request, TriggerBody, "disableTriggerRequest")
+        own = context(request)
+        await _declared(own, body.key)
+        command = SetTriggerDisabled(**_of(request, body.key), disabled=bool(body.disabled))
+        return reply.json(trigger_state_view(await submit(own, command)))
+
+    @put("/backfill/create", operation_id="createBackfill", status_code=200, opt=TWO)
+    async def create_backfill(self, request: Http) -> Reply:
+        """Begin a backfill."""
+        own = context(request)
+        body = await read_json(request, TriggerBody, "createBackfillRequest")
+        await _declared(own, body.key)
+        command = _wanted(request, body)
+        if command is None:
+            raise not_found()
+        return reply.json(trigger_state_view(await submit(own, command)))
+
+
 async def submit(own: Context, command: TriggerCommand) -> Trigger:
     """Send a command and return the trigger after it; raises ApiError, LogUnavailable."""
     trigger = await _submit_any(own, command)
@@ -319,6 +327,8 @@ def _unlock(request: Http) -> Make:
 async def _on_backfill(request: Http, make: Make) -> Reply:
     own = context(request)
     body = await read_json(request, TriggerId, "trigger")
+    if body.tenant_id is None and not own.options.is_two:
+        raise not_found()  # so 1.x, whose clients send the tenant
     if (await _known(own, body.key)).backfill is None:
         raise ApiError(400, "Bad Request: No backfill found")
     return reply.json(trigger_view(await submit(own, make(body.key))))
@@ -379,3 +389,4 @@ def _declared_view(own: Context, trigger: Trigger) -> dict[str, Any]:
 
 
 ROUTES = [Triggers]
+TWO_ONLY = [TriggersOfTwo]

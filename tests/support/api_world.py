@@ -35,6 +35,7 @@ from infra.embedded.search import SqliteReadStore
 from infra.flows import FlowStore, LogFlowWriter
 from infra.gateway import LogGateway
 from infra.kv import KeyValueStore
+from infra.storage.namespace_files import StoredNamespaceFiles
 from infra.triggers import LogTriggerGateway
 from projections.executions.document import EXECUTIONS
 from projections.executions.project import write_of
@@ -175,6 +176,7 @@ class World:
             ),
             "triggers": self.triggers,
             "kv": self.kv,
+            "files": StoredNamespaceFiles(self.blobs, _WorldClock(self)),
             "log_writer": self.log,
             "log": self.log,
             "catalogue": CORE_CATALOGUE,
