@@ -110,13 +110,17 @@ class Running:
         return load_config(self.environment)
 
     @contextmanager
-    def log(self) -> Iterator[Log]:
-        """Open the log beside the running processes; embedded: they must not run."""
-        opened = open_log(self.config)
+    def hand(self) -> Iterator[Log]:
+        """Open the log for a test's own hand; the embedded engine stops meanwhile."""
+        if self.engine == "embedded":
+            self.stop()
+        log = open_log(self.config)
         try:
-            yield opened
+            yield log
         finally:
-            opened.close()
+            log.close()
+        if self.engine == "embedded":
+            self.start()
 
     def __enter__(self) -> Self:
         self.start()
