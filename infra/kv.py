@@ -88,9 +88,9 @@ class KeyValueStore:
         """Write an entry. Raises InvalidInput on a bad key, LogUnavailable."""
         if len(key) > _LONGEST_KEY or not _KEY.fullmatch(key):
             raise InvalidInput(
-                f"Key must start with an alphanumeric character (uppercase or lowercase) and can "
-                f"contain alphanumeric characters (uppercase or lowercase), dots (.), underscores "
-                f"(_), and hyphens (-) only: {key[:100]!r}"
+                "Key must start with an alphanumeric character (uppercase or lowercase) and can "
+                "contain alphanumeric characters (uppercase or lowercase), dots (.), underscores "
+                "(_), and hyphens (-) only."
             )
         now = self._clock.now()
         name = (tenant, namespace, key)
