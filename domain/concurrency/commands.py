@@ -20,6 +20,8 @@ class TakeSlot(msgspec.Struct, kw_only=True, frozen=True, omit_defaults=True):
     """The limit of the flow's latest revision."""
     behavior: str = "QUEUE"
     """What becomes of it when no slot is free: QUEUE, CANCEL or FAIL."""
+    ask: int = 1
+    """Which asking of the execution this is: a restart asks anew. Answers repeat it."""
     forced: bool = False
     """It runs already, beyond the limit: count it."""
 

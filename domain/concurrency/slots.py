@@ -19,8 +19,8 @@ _REFUSED = {"CANCEL": StateType.CANCELLED, "FAIL": StateType.FAILED}
 class FlowSlots(msgspec.Struct):
     """The slots of one flow. Changed in place by its owner alone."""
 
-    holders: dict[str, bool] = {}
-    """Executions that run, in order."""
+    holders: dict[str, int] = {}
+    """Executions that run, in order, with the number of their asking."""
     waiting: dict[str, TakeSlot] = {}
     """Executions in the queue, oldest first."""
     limit: int = 0
@@ -31,20 +31,21 @@ class FlowSlots(msgspec.Struct):
         self.limit = wish.limit
         who = wish.execution_id
         if who in self.holders:
-            return [self._answer(who, StateType.RUNNING)]
+            self.holders[who] = wish.ask
+            return [self._answer(who, wish.ask, StateType.RUNNING)]
         if wish.forced:
             self.waiting.pop(who, None)
-            self.holders[who] = True
+            self.holders[who] = wish.ask
             return []
         if who not in self.waiting:
             if len(self.holders) >= self.limit:
                 refused = _REFUSED.get(wish.behavior)
                 if refused is not None:
-                    return [self._answer(who, refused)]
-            self.waiting[who] = wish
+                    return [self._answer(who, wish.ask, refused)]
+        self.waiting[who] = wish
         granted = self._grant()
         if who in self.waiting:
-            return [*granted, self._answer(who, StateType.QUEUED)]
+            return [*granted, self._answer(who, wish.ask, StateType.QUEUED)]
         return granted
 
     def free(self, execution_id: str) -> list[RecordSlot]:
@@ -62,16 +63,17 @@ class FlowSlots(msgspec.Struct):
         answers = []
         while self.waiting and len(self.holders) < self.limit:
             who = next(iter(self.waiting))
-            del self.waiting[who]
-            self.holders[who] = True
-            answers.append(self._answer(who, StateType.RUNNING))
+            ask = self.waiting.pop(who).ask
+            self.holders[who] = ask
+            answers.append(self._answer(who, ask, StateType.RUNNING))
         return answers
 
     @staticmethod
-    def _answer(execution_id: str, state: StateType) -> RecordSlot:
+    def _answer(execution_id: str, ask: int, state: StateType) -> RecordSlot:
         return RecordSlot(
             execution_id=execution_id,
-            command_id=derived("slot", execution_id, state.value),
+            command_id=derived("slot", execution_id, ask, state.value),
             issuer="slots",
             state=state,
+            ask=ask,
         )

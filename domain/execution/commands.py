@@ -125,6 +125,8 @@ class RecordSlot(Command, tag="slot.answer"):
     """The concurrency aggregate's answer: RUNNING (go), QUEUED, CANCELLED or FAILED."""
 
     state: StateType
+    ask: int = 1
+    """Which asking is answered: the execution's attempt number then."""
 
 
 class PauseExecution(Command, tag="execution.pause"):

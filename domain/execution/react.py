@@ -144,6 +144,7 @@ class _Reaction:
             flow_key=self._flow_key,
             limit=limit,
             behavior=behavior,
+            ask=self._state.metadata.attempt_number,
             forced=forced,
         )
         self._effects.append(

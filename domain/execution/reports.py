@@ -132,6 +132,8 @@ def record_slot(turn: Turn, command: RecordSlot) -> None:
     state = turn.state
     if state.state.current in TERMINAL or state.slot not in (Slot.ASKED, Slot.QUEUED):
         return
+    if command.ask != state.metadata.attempt_number:
+        return
     if command.state is _S.RUNNING:
         turn.emit(SlotTaken())
         run_execution(turn)

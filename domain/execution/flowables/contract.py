@@ -93,6 +93,11 @@ class FlowableRule:
         del task
         return None
 
+    def waits_for_siblings(self, task: TaskPlan) -> bool:
+        """Tell whether a failed child changes nothing before its siblings have ended."""
+        del task
+        return False
+
     def outcome(self, turn: Turn, task: TaskPlan, run: TaskRun, scope: Scope) -> StateType:
         """Return the state in which the flowable ends, before its own rules."""
         del turn, task, run
@@ -118,6 +123,8 @@ class FlowableRule:
             if state is not None and main.active:
                 culprit = next(r for r in main.runs.values() if r.state.current is _S.FAILED)
                 self._interrupt_siblings(turn, main, culprit, state)
+            elif main.active and self.waits_for_siblings(task):
+                return
         over = advance_blocks(
             turn,
             run,

@@ -41,3 +41,8 @@ class DagRule(FlowableRule):
         assert isinstance(task.task, t.Dag)
         said = task.task.on_child_failure
         return None if said is None else INTERRUPTIONS.get(said.upper())
+
+    def waits_for_siblings(self, task: TaskPlan) -> bool:
+        """Tell whether the flow says CONTINUE."""
+        assert isinstance(task.task, t.Dag)
+        return task.task.on_child_failure == "CONTINUE"

@@ -46,3 +46,8 @@ class ParallelRule(FlowableRule):
         assert isinstance(task.task, t.Parallel)
         said = task.task.on_child_failure
         return None if said is None else INTERRUPTIONS.get(said.upper())
+
+    def waits_for_siblings(self, task: TaskPlan) -> bool:
+        """Tell whether the flow says CONTINUE."""
+        assert isinstance(task.task, t.Parallel)
+        return task.task.on_child_failure == "CONTINUE"

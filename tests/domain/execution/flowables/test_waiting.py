@@ -1,0 +1,365 @@
+"""Pause, LoopUntil, Subflow and ForEachItem: flowables that wait for somebody."""
+
+from __future__ import annotations
+
+import pytest
+
+from domain.execution import commands as c
+from domain.execution.lifecycle import StateType
+from tests.support.heart import World, history, order, runs, states
+
+LOG = "type: io.kestra.plugin.core.log.Log, message: x"
+SLEEP = "type: io.kestra.plugin.core.flow.Sleep, duration: PT10S"
+FAIL = "type: io.kestra.plugin.core.execution.Fail"
+FLOW = "io.kestra.plugin.core.flow."
+CHILD = """
+id: child
+namespace: n
+inputs: [{id: x, type: INT, defaults: 1}]
+labels: {of: child}
+tasks:
+  - {id: fail, type: io.kestra.plugin.core.execution.Fail, condition: "{{ inputs.x > 5 }}"}
+outputs: [{id: y, type: INT, value: "{{ inputs.x + 1 }}"}]
+"""
+
+
+def flow(body: str, name: str = "f") -> str:
+    return f"id: {name}\nnamespace: n\n{body}"
+
+
+def test_a_pause_holds_the_execution_until_the_resume() -> None:
+    world = World(flow(f"tasks: [{{id: p, type: {FLOW}Pause}}, {{id: a, {LOG}}}]"))
+    execution = world.run()
+    assert execution.state.current.value == "PAUSED"
+    world.tell(c.ResumeExecution, execution, inputs={"ok": True}, by="ann")
+    world.settle()
+    assert history(execution) == ["CREATED", "RUNNING", "PAUSED", "RESTARTED", "RUNNING", "SUCCESS"]
+    outputs = runs(execution, "p")[0].outputs
+    assert outputs is not None
+    assert outputs["onResume"] == {"ok": True}
+    assert outputs["resumed"]["by"] == "ann"
+    assert history(runs(execution, "p")[0]) == ["CREATED", "RUNNING", "PAUSED", "SUCCESS"]
+
+
+def test_while_one_branch_pauses_what_runs_elsewhere_ends_and_nothing_starts() -> None:
+    world = World(
+        flow(f"""
+tasks:
+  - id: p
+    type: {FLOW}Parallel
+    tasks:
+      - {{id: w, type: {FLOW}Sequential, tasks: [{{id: x, {LOG}}}, {{id: y, type: {FLOW}Pause}}]}}
+      - {{id: s, type: {FLOW}Sequential, tasks: [{{id: a, {SLEEP}}}, {{id: b, {LOG}}}]}}
+""")
+    )
+    execution = world.run()
+    assert states(execution)["a"] == "SUCCESS"
+    assert "b" not in states(execution)
+    world.tell(c.ResumeExecution, execution)
+    world.settle()
+    assert states(execution)["b"] == "SUCCESS"
+
+
+def test_two_pauses_side_by_side_need_two_resumes() -> None:
+    world = World(
+        flow(f"""
+tasks:
+  - id: p
+    type: {FLOW}Parallel
+    tasks: [{{id: one, type: {FLOW}Pause}}, {{id: two, type: {FLOW}Pause}}]
+""")
+    )
+    execution = world.run()
+    assert [states(execution)[x] for x in ("one", "two")] == ["PAUSED", "PAUSED"]
+    world.tell(c.ResumeExecution, execution)
+    world.settle()
+    assert execution.state.current.value == "PAUSED"
+    world.tell(c.ResumeExecution, execution)
+    world.settle()
+    assert execution.state.current.value == "SUCCESS"
+
+
+@pytest.mark.parametrize(
+    ("behavior", "state"),
+    [("RESUME", "SUCCESS"), ("WARN", "WARNING"), ("FAIL", "FAILED"), ("CANCEL", "CANCELLED")],
+)
+def test_a_pause_that_has_lasted_does_what_its_behavior_says(behavior: str, state: str) -> None:
+    world = World(
+        flow(f"tasks: [{{id: p, type: {FLOW}Pause, pauseDuration: PT5S, behavior: {behavior}}}]")
+    )
+    execution = world.run()
+    assert states(execution) == {"p": state}
+    assert execution.state.current.value == state
+    assert history(runs(execution, "p")[0])[:4] == ["CREATED", "RUNNING", "PAUSED", "RUNNING"]
+
+
+def test_a_pause_that_outlasts_its_timeout_fails() -> None:
+    world = World(flow(f"tasks: [{{id: p, type: {FLOW}Pause, timeout: PT5S}}]"))
+    execution = world.run()
+    assert history(runs(execution, "p")[0]) == [
+        "CREATED", "RUNNING", "PAUSED", "RUNNING", "FAILED",
+    ]  # fmt: skip
+    assert execution.state.current.value == "FAILED"
+
+
+def test_on_pause_runs_while_the_execution_waits() -> None:
+    world = World(
+        flow(f"""
+tasks:
+  - id: p
+    type: {FLOW}Pause
+    onPause:
+      id: s
+      type: {FLOW}Sequential
+      tasks: [{{id: ask, {LOG}}}, {{id: again, {LOG}}}]
+""")
+    )
+    execution = world.run()
+    assert execution.state.current.value == "PAUSED"
+    assert states(execution) == {
+        "p": "PAUSED", "s": "SUCCESS", "ask": "SUCCESS", "again": "SUCCESS",
+    }  # fmt: skip
+    assert runs(execution, "s")[0].parent_id is None
+
+
+def test_loop_until_goes_round_until_the_condition_holds() -> None:
+    world = World(
+        flow(f"""
+tasks:
+  - id: loop
+    type: {FLOW}LoopUntil
+    condition: "{{{{ outputs.t.value == '3' }}}}"
+    checkFrequency: {{interval: PT1S}}
+    tasks:
+      - id: t
+        type: io.kestra.plugin.core.debug.Return
+        format: "{{{{ outputs.loop.iterationCount }}}}"
+""")
+    )
+    execution = world.run()
+    assert execution.state.current.value == "SUCCESS"
+    assert runs(execution, "loop")[0].outputs == {"iterationCount": 3}
+    assert len(runs(execution, "t")) == 1
+    assert history(execution) == [
+        "CREATED", "RUNNING", "PAUSED", "RUNNING", "PAUSED", "RUNNING", "SUCCESS",
+    ]  # fmt: skip
+
+
+def test_the_default_interval_of_a_loop_is_a_minute() -> None:
+    world = World(
+        flow(f"""
+tasks:
+  - {{id: loop, type: {FLOW}LoopUntil, condition: "{{{{ false }}}}", tasks: [{{id: t, {LOG}}}]}}
+""")
+    )
+    execution_id = world.start()
+    world.wait(59)
+    assert runs(world[execution_id], "loop")[0].outputs == {"iterationCount": 1}
+    world.wait(2)
+    assert runs(world[execution_id], "loop")[0].outputs == {"iterationCount": 2}
+
+
+@pytest.mark.parametrize(("fails", "state"), [("true", "FAILED"), ("false", "SUCCESS")])
+def test_loop_until_stops_at_its_limit(fails: str, state: str) -> None:
+    world = World(
+        flow(f"""
+tasks:
+  - id: loop
+    type: {FLOW}LoopUntil
+    condition: "{{{{ false }}}}"
+    failOnMaxReached: {fails}
+    checkFrequency: {{interval: PT1S, maxIterations: 3}}
+    tasks: [{{id: t, {LOG}}}]
+""")
+    )
+    execution = world.run()
+    assert states(execution)["loop"] == state
+    assert sum(entry.task_id == "t" for entry in world.logs) == 3
+
+
+def test_a_failed_child_ends_the_loop() -> None:
+    world = World(
+        flow(f"""
+tasks:
+  - id: loop
+    type: {FLOW}LoopUntil
+    condition: "{{{{ false }}}}"
+    tasks: [{{id: t, {FAIL}}}]
+    errors: [{{id: e, {LOG}}}]
+""")
+    )
+    execution = world.run()
+    assert states(execution) == {"loop": "FAILED", "t": "FAILED", "e": "SUCCESS"}
+
+
+def test_a_loop_that_waits_does_not_hold_up_other_branches() -> None:
+    world = World(
+        flow(f"""
+tasks:
+  - id: p
+    type: {FLOW}Parallel
+    tasks:
+      - id: loop
+        type: {FLOW}LoopUntil
+        condition: "{{{{ false }}}}"
+        checkFrequency: {{maxIterations: 2}}
+        tasks: [{{id: t, {LOG}}}]
+      - {{id: s, type: {FLOW}Sequential, tasks: [{{id: a, {SLEEP}}}, {{id: b, {LOG}}}]}}
+""")
+    )
+    execution_id = world.start()
+    world.wait(15)
+    assert states(world[execution_id])["b"] == "SUCCESS"
+
+
+def sub(more: str = "") -> str:
+    return flow(f"""
+labels: {{mine: yes-really}}
+tasks:
+  - {{id: s, type: {FLOW}Subflow, namespace: n, flowId: child{more}}}
+""")
+
+
+def test_a_subflow_hands_its_outputs_and_state_to_the_parent() -> None:
+    world = World(CHILD, sub(', inputs: {x: "{{ 1 + 2 }}"}'))
+    execution = world.run("f")
+    [child] = world.of("child")
+    assert child.inputs == {"x": 3}
+    assert runs(execution, "s")[0].outputs == {
+        "executionId": child.id,
+        "state": "SUCCESS",
+        "outputs": {"y": 4},
+    }
+    assert child.trigger is not None
+    assert child.trigger.variables["executionId"] == execution.id
+    assert child.trigger.variables["taskRunId"] == runs(execution, "s")[0].id
+
+
+def test_a_subflow_carries_the_correlation_id_and_its_own_labels() -> None:
+    world = World(CHILD, sub(", labels: {task: t}"))
+    execution = world.run("f")
+    [child] = world.of("child")
+    assert {x.key: x.value for x in child.labels} == {
+        "of": "child",
+        "task": "t",
+        "system.from": "api",
+        "system.correlationId": execution.id,
+    }
+
+
+def test_a_subflow_inherits_labels_only_when_asked() -> None:
+    world = World(CHILD, sub(", inheritLabels: true"))
+    world.run("f")
+    [child] = world.of("child")
+    assert {"key": "mine", "value": "yes-really"} in [
+        {"key": x.key, "value": x.value} for x in child.labels
+    ]
+
+
+@pytest.mark.parametrize(("transmit", "state"), [("true", "FAILED"), ("false", "SUCCESS")])
+def test_a_failed_child_fails_the_parent_when_it_is_transmitted(transmit: str, state: str) -> None:
+    world = World(CHILD, sub(f", transmitFailed: {transmit}, inputs: {{x: 9}}"))
+    execution = world.run("f")
+    assert states(execution) == {"s": state}
+    assert (runs(execution, "s")[0].outputs or {})["state"] == "FAILED"
+
+
+def test_a_subflow_that_is_not_waited_for_succeeds_at_once() -> None:
+    world = World(CHILD, sub(", wait: false, inputs: {x: 9}"))
+    execution = world.run("f")
+    assert states(execution) == {"s": "SUCCESS"}
+    assert len(world.of("child")) == 1
+
+
+@pytest.mark.parametrize("more", ["", ", inputs: {x: no number}"])
+def test_a_child_that_cannot_be_created_fails_the_task(more: str) -> None:
+    sources = [sub(more)] if not more else [CHILD, sub(more)]
+    world = World(*sources)
+    execution = world.run("f")
+    assert states(execution) == {"s": "FAILED"}
+    assert not world.of("child")
+
+
+def test_a_disabled_child_fails_the_task_whatever_is_allowed() -> None:
+    world = World(CHILD + "disabled: true\n", sub(", allowFailure: true"))
+    execution = world.run("f")
+    assert execution.state.current.value == "FAILED"
+    assert any("which is disabled" in entry.message for entry in world.logs)
+
+
+def test_a_kill_reaches_the_children() -> None:
+    world = World(
+        flow(f"tasks: [{{id: a, {SLEEP}}}]", "child"),
+        sub(),
+    )
+    execution_id = world.start("f")
+    world.wait(2)
+    world.tell(c.KillExecution, execution_id)
+    world.settle()
+    assert [x.state.current.value for x in world.executions] == ["KILLED", "KILLED"]
+
+
+def test_a_child_made_good_later_turns_the_task_run_but_not_the_parent() -> None:
+    world = World(CHILD, sub(", inputs: {x: 9}"))
+    execution = world.run("f")
+    [child] = world.of("child")
+    world.tell(c.ChangeExecutionState, child, state=StateType.SUCCESS)
+    world.settle()
+    assert states(execution) == {"s": "SUCCESS"}
+    assert execution.state.current.value == "FAILED"
+
+
+def test_a_restart_runs_the_failed_child_again_instead_of_a_new_one() -> None:
+    world = World(
+        flow(
+            "tasks: [{id: t, type: io.kestra.plugin.core.log.Log,"
+            """ message: "{{ taskrun.attemptsCount == 1 ? 'fine' : missing }}"}]""",
+            "child",
+        ),
+        sub(),
+    )
+    execution = world.run("f")
+    assert execution.state.current.value == "FAILED"
+    world.tell(c.RestartExecution, execution)
+    world.settle()
+    assert execution.state.current.value == "SUCCESS"
+    [child] = world.of("child")
+    assert len(runs(child, "t")[0].attempts) == 2
+
+
+def test_deprecated_outputs_are_rendered_with_the_childs_variables() -> None:
+    world = World(CHILD, sub(""", outputs: {z: "{{ inputs.x }}!"}"""))
+    execution = world.run("f")
+    assert (runs(execution, "s")[0].outputs or {})["outputs"] == {"y": 2, "z": "1!"}
+
+
+def test_for_each_item_runs_a_child_per_batch_up_to_its_limit() -> None:
+    world = World(
+        flow(f"inputs: [{{id: part, type: STRING}}]\ntasks: [{{id: a, {SLEEP}}}]", "child"),
+        flow(f"""
+tasks:
+  - id: each
+    type: {FLOW}ForEachItem
+    items: kestra:///file
+    batch: {{rows: 2}}
+    namespace: n
+    flowId: child
+    concurrencyLimit: 2
+    inputs: {{part: "{{{{ taskrun.items }}}}/{{{{ taskrun.iteration }}}}"}}
+"""),
+    )
+    world.files["kestra:///file"] = 9
+    execution_id = world.start("f")
+    world.wait(5)
+    assert len(world.of("child")) == 2
+    world.settle()
+    execution = world[execution_id]
+    assert order(execution) == ["each", "each_split", "each_items", "each_merge"]
+    outputs = runs(execution, "each_items")[0].outputs
+    assert outputs == {
+        "numberOfBatches": 5,
+        "iterations": {"CREATED": 0, "RUNNING": 0, "SUCCESS": 5},
+    }
+    assert [x.inputs["part"] for x in world.of("child")] == [
+        f"kestra:///each_split/{n}/{n}" for n in range(5)
+    ]

@@ -1,0 +1,302 @@
+"""Retries, promises, and the tasks that the executor carries out."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from domain.execution.lifecycle import StateType
+from domain.execution.retries import retry_at
+from domain.execution.state import Execution
+from domain.flow.common import Retry
+from tests.support.heart import START, World, history, runs, states
+
+LOG = "type: io.kestra.plugin.core.log.Log, message: x"
+SLEEP = "type: io.kestra.plugin.core.flow.Sleep, duration: PT10S"
+FAIL = "type: io.kestra.plugin.core.execution.Fail"
+EXECUTION = "io.kestra.plugin.core.execution."
+S = StateType
+
+
+def flow(body: str) -> str:
+    return f"id: f\nnamespace: n\n{body}"
+
+
+def labels(execution: Execution) -> dict[str, str]:
+    return {x.key: x.value for x in execution.labels if not x.key.startswith("system.")}
+
+
+# --- retries
+
+
+def delays(retry: Retry, noise: float = 0.5) -> list[float]:
+    found = []
+    for attempts in range(1, 6):
+        due = retry_at(retry, attempts, START, START, noise)
+        if due is None:
+            break
+        found.append((due - START).total_seconds())
+    return found
+
+
+def seconds(number: float) -> timedelta:
+    return timedelta(seconds=number)
+
+
+def test_the_first_run_counts_among_the_attempts() -> None:
+    assert delays(Retry(type="constant", interval=seconds(2), max_attempts=3)) == [2, 2]
+
+
+def test_an_exponential_retry_waits_the_interval_first_and_never_longer_than_the_longest() -> None:
+    """Kestra 1.3.25: interval x factor^(attempts - 1)."""
+    retry = Retry(type="exponential", interval=seconds(1), max_interval=seconds(5), max_attempts=6)
+    assert delays(retry) == [1, 2, 4, 5, 5]
+
+
+def test_a_random_retry_waits_between_its_bounds() -> None:
+    retry = Retry(type="random", min_interval=seconds(1), max_interval=seconds(3))
+    assert delays(retry, 0.0)[0] == 1
+    assert delays(retry, 0.5)[0] == 2
+
+
+def test_a_retry_that_would_come_too_late_does_not_come() -> None:
+    retry = Retry(type="constant", interval=seconds(2), max_duration=seconds(3))
+    assert retry_at(retry, 1, START, START, 0) == START + seconds(2)
+    assert retry_at(retry, 2, START, START + seconds(2), 0) is None
+
+
+def test_a_retried_task_run_keeps_its_attempts_and_shows_the_wait() -> None:
+    world = World(
+        flow("""
+tasks:
+  - id: a
+    type: io.kestra.plugin.core.log.Log
+    message: "{{ taskrun.attemptsCount == 1 ? 'fine' : missing }}"
+    retry: {type: constant, interval: PT2S, maxAttempts: 3}
+""")
+    )
+    execution = world.run()
+    [run] = runs(execution, "a")
+    assert history(run) == [
+        "CREATED", "SUBMITTED", "RUNNING", "FAILED", "RETRYING",
+        "CREATED", "SUBMITTED", "RUNNING", "SUCCESS",
+    ]  # fmt: skip
+    assert [x.state.current.value for x in run.attempts] == ["FAILED", "SUCCESS"]
+    assert history(execution) == ["CREATED", "RUNNING", "RETRYING", "RUNNING", "SUCCESS"]
+
+
+@pytest.mark.parametrize("warning", [True, False])
+def test_a_success_after_a_retry_may_be_a_warning(warning: bool) -> None:
+    world = World(
+        flow(f"""
+tasks:
+  - id: a
+    type: io.kestra.plugin.core.log.Log
+    message: "{{{{ taskrun.attemptsCount == 1 ? 'fine' : missing }}}}"
+    retry:
+      {{type: constant, interval: PT2S, maxAttempts: 3, warningOnRetry: {str(warning).lower()}}}
+""")
+    )
+    assert world.run().state.current is (S.WARNING if warning else S.SUCCESS)
+
+
+def test_the_nearest_retry_counts_of_task_flowable_and_flow() -> None:
+    world = World(
+        flow(f"""
+retry: {{type: constant, interval: PT1S, maxAttempts: 2}}
+tasks:
+  - id: p
+    type: io.kestra.plugin.core.flow.Parallel
+    onChildFailure: CONTINUE
+    tasks:
+      - id: s
+        type: io.kestra.plugin.core.flow.Sequential
+        retry: {{type: constant, interval: PT1S, maxAttempts: 3}}
+        tasks: [{{id: inner, {FAIL}}}]
+      - {{id: own, {FAIL}, retry: {{type: constant, interval: PT1S, maxAttempts: 4}}}}
+      - {{id: outer, {FAIL}}}
+""")
+    )
+    execution = world.run()
+    assert [len(runs(execution, x)[0].attempts) for x in ("inner", "own", "outer")] == [3, 4, 2]
+
+
+def test_while_a_task_waits_for_its_retry_other_branches_go_on() -> None:
+    world = World(
+        flow(f"""
+tasks:
+  - id: p
+    type: io.kestra.plugin.core.flow.Parallel
+    tasks:
+      - {{id: a, {FAIL}, retry: {{type: constant, interval: PT1M, maxAttempts: 2}}}}
+      - id: s
+        type: io.kestra.plugin.core.flow.Sequential
+        tasks: [{{id: b, {SLEEP}}}, {{id: c, {LOG}}}]
+""")
+    )
+    execution_id = world.start()
+    world.wait(30)
+    assert states(world[execution_id])["c"] == "SUCCESS"
+
+
+def test_a_retry_as_a_new_execution_supersedes_the_old_one() -> None:
+    world = World(
+        flow(f"""
+retry: {{type: constant, interval: PT1S, maxAttempts: 3, behavior: CREATE_NEW_EXECUTION}}
+tasks: [{{id: a, {FAIL}}}]
+""")
+    )
+    first = world.run()
+    assert [x.state.current.value for x in world.executions] == ["RETRIED", "RETRIED", "FAILED"]
+    assert {x.original_id for x in world.executions} == {first.id}
+    assert [x.metadata.attempt_number for x in world.executions] == [1, 2, 3]
+
+
+# --- promises
+
+
+@pytest.mark.parametrize(
+    ("behavior", "state"), [("FAIL", "FAILED"), ("CANCEL", "CANCELLED"), ("NONE", "SUCCESS")]
+)
+def test_an_execution_that_takes_too_long_ends_as_promised(behavior: str, state: str) -> None:
+    world = World(
+        flow(f"""
+sla: [{{id: q, type: MAX_DURATION, duration: PT5S, behavior: {behavior}, labels: {{late: very}}}}]
+tasks: [{{id: a, {SLEEP}}}]
+afterExecution: [{{id: after, {LOG}}}]
+""")
+    )
+    execution = world.run()
+    assert execution.state.current.value == state
+    assert labels(execution) == {"late": "very"}
+    assert states(execution)["after"] == "SUCCESS"
+    assert not world.running or behavior == "NONE"
+
+
+def test_an_assertion_is_looked_at_with_every_step_and_broken_once() -> None:
+    world = World(
+        flow(f"""
+sla:
+  - id: q
+    type: EXECUTION_ASSERTION
+    behavior: NONE
+    assert: "{{{{ outputs.a is not defined }}}}"
+    labels: {{seen: a}}
+tasks:
+  - {{id: a, type: io.kestra.plugin.core.debug.Return, format: x}}
+  - {{id: b, {LOG}}}
+""")
+    )
+    execution = world.run()
+    assert labels(execution) == {"seen": "a"}
+    assert len(execution.violated) == 1
+
+
+def test_an_assertion_that_cannot_be_evaluated_fails_the_execution() -> None:
+    world = World(
+        flow(f"""
+sla: [{{id: q, type: EXECUTION_ASSERTION, behavior: NONE, assert: "{{{{ nothing }}}}"}}]
+tasks: [{{id: a, {LOG}}}]
+""")
+    )
+    assert world.run().state.current is S.FAILED
+
+
+# --- tasks of the executor
+
+
+def test_fail_says_why() -> None:
+    world = World(flow(f"""tasks: [{{id: a, {FAIL}, errorMessage: "no {{{{ task.id }}}}"}}]"""))
+    execution = world.run()
+    assert [entry.message for entry in world.logs] == ["no a"]
+    assert history(runs(execution, "a")[0]) == ["CREATED", "SUBMITTED", "RUNNING", "FAILED"]
+
+
+@pytest.mark.parametrize(("condition", "state"), [("true", "FAILED"), ("false", "SUCCESS")])
+def test_fail_may_depend_on_a_condition(condition: str, state: str) -> None:
+    world = World(flow(f"""tasks: [{{id: a, {FAIL}, condition: "{{{{ {condition} }}}}"}}]"""))
+    assert states(world.run()) == {"a": state}
+
+
+@pytest.mark.parametrize(
+    ("said", "state"),
+    [("WARNING", "WARNING"), ("FAILED", "FAILED"), ("KILLED", "KILLED"), ("CANCELED", "CANCELLED")],
+)
+def test_exit_ends_the_parents_and_the_execution_with_its_state(said: str, state: str) -> None:
+    world = World(
+        flow(f"""
+tasks:
+  - id: s
+    type: io.kestra.plugin.core.flow.Sequential
+    tasks: [{{id: x, type: {EXECUTION}Exit, state: {said}}}, {{id: y, {LOG}}}]
+  - {{id: z, {LOG}}}
+""")
+    )
+    execution = world.run()
+    assert states(execution) == {"s": state, "x": state}
+    assert execution.state.current.value == state
+
+
+def test_exit_with_success_at_the_top_does_not_stop_the_flow() -> None:
+    world = World(flow(f"tasks: [{{id: x, type: {EXECUTION}Exit}}, {{id: y, {LOG}}}]"))
+    assert states(world.run()) == {"x": "SUCCESS", "y": "SUCCESS"}
+
+
+def test_assert_counts_what_does_not_hold() -> None:
+    world = World(
+        flow(f"""
+tasks:
+  - id: a
+    type: {EXECUTION}Assert
+    conditions: ["{{{{ 1 == 1 }}}}", "{{{{ 1 == 2 }}}}", "{{{{ nothing }}}}"]
+    errorMessage: look
+""")
+    )
+    execution = world.run()
+    assert execution.state.current is S.FAILED
+    assert world.logs[0].message.startswith("2 assertions failed.\nlook\n")
+
+
+@pytest.mark.parametrize(
+    "said",
+    ["{a: new, c: d}", "[{key: a, value: new}, {key: c, value: d}]", """'{"a":"new","c":"d"}'"""],
+)
+def test_labels_are_set_from_maps_lists_and_json(said: str) -> None:
+    world = World(
+        flow(f"""
+labels: {{a: old}}
+tasks: [{{id: t, type: {EXECUTION}Labels, labels: {said}}}]
+""")
+    )
+    assert labels(world.run()) == {"a": "new", "c": "d"}
+
+
+@pytest.mark.parametrize("said", ["{a: 5}", "{system.x: y}", "'no json'", "{a: ''}"])
+def test_labels_that_are_none_fail_the_task(said: str) -> None:
+    world = World(flow(f"tasks: [{{id: t, type: {EXECUTION}Labels, labels: {said}}}]"))
+    assert states(world.run()) == {"t": "FAILED"}
+
+
+def test_variables_are_merged_in_depth_and_taken_away_by_path() -> None:
+    world = World(
+        flow(f"""
+variables: {{a: {{b: 1, c: 2}}, d: 3}}
+tasks:
+  - {{id: set, type: {EXECUTION}SetVariables, variables: {{a: {{b: "{{{{ task.id }}}}"}}, e: 4}}}}
+  - {{id: unset, type: {EXECUTION}UnsetVariables, variables: [a.c, d, nothing]}}
+""")
+    )
+    assert world.run().variables == {"a": {"b": "set"}, "e": 4}
+
+
+def test_variables_that_exist_are_kept_without_overwrite() -> None:
+    world = World(
+        flow(f"""
+variables: {{a: 1}}
+tasks: [{{id: set, type: {EXECUTION}SetVariables, overwrite: false, variables: {{a: 2}}}}]
+""")
+    )
+    execution = world.run()
+    assert states(execution) == {"set": "FAILED"}
+    assert execution.variables == {"a": 1}
