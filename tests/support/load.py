@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
+from time import monotonic
 from typing import Any
 
 import httpx
@@ -12,6 +13,8 @@ import httpx
 from tests.support.rest import ENDED, Refused, Rest, until
 
 NAMESPACE = "load"
+QUIET = 1.5
+"""Seconds in which an index that is behind would have moved: longer than its refresh interval."""
 _LOG = "io.kestra.plugin.core.log.Log"
 _RETURN = "io.kestra.plugin.core.debug.Return"
 _CORE = "io.kestra.plugin.core"
@@ -111,6 +114,25 @@ def shape(execution: Mapping[str, Any]) -> Shape:
     )
 
 
+def settled_rows(
+    rest: Rest, seconds: float = 30, wanted: Collection[str] = ()
+) -> list[dict[str, Any]]:
+    """Return all rows of the index once all are of ended executions and nothing moves any more."""
+    last: list[dict[str, Any]] = []
+    quiet_since = monotonic()
+
+    def ask() -> list[dict[str, Any]] | None:
+        nonlocal last, quiet_since
+        rows = rest.executions()
+        states = {row["id"]: row["state"]["current"] for row in rows}
+        done = set(wanted) <= set(states) and set(states.values()) <= ENDED
+        if rows != last or not done:
+            last, quiet_since = rows, monotonic()
+        return rows if monotonic() - quiet_since > QUIET else None
+
+    return until(ask, "the end of all executions in the index", seconds)
+
+
 class Load:
     """Executions of every flow, begun from some threads, resumed where they pause."""
 
@@ -155,7 +177,7 @@ class Load:
             for worker in self._workers:
                 worker.join(seconds)
                 assert not worker.is_alive(), "the load could not be begun in time"
-            return until(self._rows_of_ended, "the end of all executions", seconds)
+            return settled_rows(self._rest, seconds, self.accepted)
         finally:
             self._done.set()
             self._resumer.join(30)
@@ -218,11 +240,3 @@ class Load:
                 for row in self._rest.executions(namespace=NAMESPACE, state="PAUSED"):
                     with suppress(Refused):  # resumed already: the index is behind
                         self._rest.call("POST", f"/executions/{row['id']}/resume")
-
-    def _rows_of_ended(self) -> list[dict[str, Any]] | None:
-        rows = self._rest.executions()
-        states = {row["id"]: row["state"]["current"] for row in rows}
-        if not set(self.accepted) <= set(states) or not set(states.values()) <= ENDED:
-            return None
-        last, self._last = getattr(self, "_last", None), rows
-        return rows if rows == last else None

@@ -128,4 +128,10 @@ def check_read_models(history: History, rows: list[dict[str, Any]]) -> None:
     living = {key for key, state in history.states.items() if not state.deleted}
     assert set(by_id) == living
     for execution_id in sorted(living):
-        assert by_id[execution_id] == history.view(execution_id), execution_id
+        shown, true = by_id[execution_id], history.view(execution_id)
+        differing = {
+            key: (shown.get(key), true.get(key))
+            for key in shown.keys() | true.keys()
+            if shown.get(key) != true.get(key)
+        }
+        assert not differing, f"{execution_id}: index and log differ: {differing}"
