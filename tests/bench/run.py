@@ -1,6 +1,6 @@
 """`make bench`: starts an engine, measures it from outside, then the costs of single parts.
 
-    ENGINE=embedded|distributed  [PARTS="low ladder seq foreach cold"]  [RATES=600,1200,...]
+    ENGINE=embedded|distributed  [PARTS="low ladder seq foreach cold flows"]  [RATES=600,1200,...]
     [SECONDS=30]  [OUT=result.json]
 
 The load comes from the shared black-box tool beside the checkout (`../shared/bench/bench.py`), the
@@ -23,6 +23,9 @@ from pathlib import Path
 
 import psutil
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+from tests.bench.flows import Server, measure
+
 ROOT = Path(__file__).resolve().parents[2]
 TOOL = ROOT.parent / "shared" / "bench" / "bench.py"
 USER, PASSWORD = "bench@tidewheel.local", "Bench-mark-1"
@@ -32,7 +35,7 @@ HERE = Path(__file__).resolve().parent
 def main() -> int:
     """Measure one engine."""
     engine = os.environ.get("ENGINE", "embedded")
-    parts = os.environ.get("PARTS", "low ladder seq foreach cold").split()
+    parts = os.environ.get("PARTS", "low ladder seq foreach cold flows").split()
     seconds = os.environ.get("SECONDS", "30")
     default_rates = "600,1200,3000,6000,9000" if engine == "embedded" else "600,1200,1500,3000,4500"
     rates = os.environ.get("RATES", default_rates)
@@ -46,17 +49,23 @@ def main() -> int:
         port = free_port()
         if "cold" in parts and engine == "embedded":
             cold(engine, Path(folder) / "cold", port, seconds)
-        hot = [part for part in parts if part != "cold"]
-        if hot:
+        hot = [part for part in parts if part not in {"cold", "flows"}]
+        if hot or "flows" in parts:
             server = start(engine, Path(folder) / "hot", port)
             try:
                 wait_until_ready(port, 120)
-                run_tool(
-                    port,
-                    *pids_of(server.pid, engine),
-                    "--parts", *hot, "--rates", rates, "--seconds", seconds, "--out", str(out),
-                )  # fmt: skip
-                print(f"figures: {out}", flush=True)
+                if hot:
+                    run_tool(
+                        port,
+                        *pids_of(server.pid, engine),
+                        "--parts", *hot, "--rates", rates, "--seconds", seconds, "--out", str(out),
+                    )  # fmt: skip
+                    print(f"figures: {out}", flush=True)
+                if "flows" in parts:
+                    pids = [
+                        int(text.partition("=")[2]) for text in pids_of(server.pid, engine)[1::2]
+                    ]
+                    measure(Server(port, USER, PASSWORD, pids))
             finally:
                 stop(server)
     for script in sorted(HERE.glob("bench_*.py")):
