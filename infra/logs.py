@@ -8,7 +8,9 @@ import sys
 from datetime import UTC, datetime
 from typing import Literal
 
-_QUIET = ("aiokafka", "faust", "mode", "opensearch", "httpx", "httpcore", "asyncio", "uvicorn")
+_QUIET = ("aiokafka", "faust", "mode", "httpx", "httpcore", "asyncio", "uvicorn")
+_SILENT = ("opensearch",)
+"""Warns of every answer 404, which is an answer like any other."""
 
 
 class JsonFormatter(logging.Formatter):
@@ -46,3 +48,5 @@ def set_up_logging(component: str, level: str, style: Literal["text", "json"]) -
     root.setLevel(level.upper())
     for name in _QUIET:
         logging.getLogger(name).setLevel(logging.WARNING)
+    for name in _SILENT:
+        logging.getLogger(name).setLevel(logging.ERROR)
