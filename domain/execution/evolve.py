@@ -27,6 +27,9 @@ from domain.execution.state import (
 KNOWN_COMMANDS: Final = 256
 """Commands of people remembered per execution."""
 
+EXECUTOR: Final = "executor"
+"""Who carries out what needs no worker."""
+
 
 def begin(event: e.ExecutionCreated, at: datetime) -> Execution:
     """Return the state that a stream's first event makes."""
@@ -160,7 +163,7 @@ def _started(state: Execution, event: e.TaskRunStarted, at: datetime) -> None:
 
 def _opened(state: Execution, event: e.TaskRunOpened, at: datetime) -> None:
     run = state.task_runs[event.id]
-    _begin_attempt(run, at, None)
+    _begin_attempt(run, at, EXECUTOR if event.submitted else None)
     if event.submitted:
         _move(state, run, StateType.SUBMITTED, at)
     if event.values is not None:

@@ -28,6 +28,7 @@ from domain.execution.effects import (
     SignalWorkers,
     WriteLog,
 )
+from domain.execution.evolve import EXECUTOR
 from domain.execution.flowables.foreach_item import merged_outputs
 from domain.execution.index import index_of
 from domain.execution.lifecycle import TERMINAL, StateType
@@ -39,9 +40,6 @@ from domain.flow import tasks as t
 from domain.flow.model import Flow
 from domain.ids import attempt_id, derived, flow_key
 from domain.log import LogEntry
-
-EXECUTOR: Final = "executor"
-"""Issuer of the commands that executions send each other."""
 
 _LIVE: Final = frozenset({StateType.SUBMITTED, StateType.RUNNING})
 
@@ -205,6 +203,7 @@ class _Reaction:
             task_id=None if run is None else run.task_id,
             task_run_id=event.task_run_id,
             attempt=event.attempt,
+            thread=EXECUTOR,
             execution_kind=state.kind,
         )
         self._effects.append(WriteLog(entry.id, entry))

@@ -22,7 +22,6 @@ from domain.expression import (
     is_truthy_text,
     render_deep,
 )
-from domain.ids import friendly
 from domain.log import LogEntry
 from domain.ports.clock import Clock
 from domain.ports.encryption import Encryption
@@ -236,8 +235,10 @@ class RunContext:
             Its URI; no two calls give the same.
         """
         safe = _UNSAFE.sub("-", name.replace("\\", "/").rsplit("/", 1)[-1])[-_LONGEST_NAME:]
-        stem = friendly(uuid.uuid4())
-        uri = f"{self.task_uri}/{stem}{safe if safe.startswith('.') or not safe else '-' + safe}"
+        # nineteen digits: what clients have always seen there
+        stem = 10**18 + uuid.uuid4().int % (9 * 10**18)
+        ending = safe if safe.startswith(".") else f"-{safe}" if safe else ".tmp"
+        uri = f"{self.task_uri}/{stem}{ending}"
         if isinstance(data, Path):
             with data.open("rb") as file:
                 return self.services.blobs.put(uri, file)

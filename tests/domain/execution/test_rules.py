@@ -10,6 +10,7 @@ from domain.execution.lifecycle import StateType
 from domain.execution.retries import retry_at
 from domain.execution.state import Execution
 from domain.flow.common import Retry
+from domain.log import Level
 from tests.support.heart import START, World, history, runs, states
 
 LOG = "type: io.kestra.plugin.core.log.Log, message: x"
@@ -209,7 +210,11 @@ tasks: [{{id: a, {LOG}}}]
 def test_fail_says_why() -> None:
     world = World(flow(f"""tasks: [{{id: a, {FAIL}, errorMessage: "no {{{{ task.id }}}}"}}]"""))
     execution = world.run()
-    assert [entry.message for entry in world.logs] == ["no a"]
+    told = [(entry.level, entry.message.splitlines()[0]) for entry in world.logs]
+    assert told == [
+        (Level.ERROR, "no a"),
+        (Level.TRACE, "io.kestra.plugin.core.execution.Fail: no a"),
+    ]
     assert history(runs(execution, "a")[0]) == ["CREATED", "SUBMITTED", "RUNNING", "FAILED"]
 
 
