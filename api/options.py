@@ -22,6 +22,8 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     """Largest sum of a request's headers. Larger: 431."""
     target_bytes: int = 32 * 1024
     """Longest path with query. Longer: 414."""
+    head_seconds: float = 20.0
+    """Time for the path and headers of a request, from its connection on. More: 408."""
     body_idle_seconds: float = 20.0
     """Longest silence within a body. Longer: 408."""
     body_seconds: float = 60.0

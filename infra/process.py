@@ -18,9 +18,11 @@ from collections.abc import Callable, Iterator, Mapping
 
 import uvicorn
 
+from api.options import Limits
 from domain.errors import TidewheelError
 from domain.record.topics import CATALOGUE
 from infra.config import Config, load_config
+from infra.http import guarded
 from infra.logs import set_up_logging
 from infra.wiring import Assembly, assemble, open_log
 
@@ -169,13 +171,14 @@ class Server(uvicorn.Server):
 
 def _servers(config: Config, assembly: Assembly) -> list[Server]:
     host = config.server.host
-    found = [Server(_uvicorn(assembly.management, host, config.management_port))]
+    limits = config.api.limits
+    found = [Server(_uvicorn(assembly.management, host, config.management_port, limits))]
     if assembly.api is not None:
-        found.insert(0, Server(_uvicorn(assembly.api, host, config.server.port)))
+        found.insert(0, Server(_uvicorn(assembly.api, host, config.server.port, limits)))
     return found
 
 
-def _uvicorn(app: object, host: str, port: int) -> uvicorn.Config:
+def _uvicorn(app: object, host: str, port: int, limits: Limits) -> uvicorn.Config:
     return uvicorn.Config(
         app,  # type: ignore[arg-type]
         host=host,
@@ -185,7 +188,8 @@ def _uvicorn(app: object, host: str, port: int) -> uvicorn.Config:
         server_header=False,
         timeout_graceful_shutdown=3,
         timeout_keep_alive=75,
-        h11_max_incomplete_event_size=64 * 1024,
+        http=guarded(limits),
+        ws="none",
     )
 
 

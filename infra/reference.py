@@ -57,8 +57,8 @@ def configuration_page() -> str:
         "",
         "Every key, from the code. A key `port` of section `server` is `[server] port` in the",
         "TOML file that `TIDEWHEEL_CONFIG` names, and `TIDEWHEEL_SERVER_PORT` in the environment,",
-        "which wins. Durations are ISO-8601 (`PT10S`) or seconds; lists and maps are JSON in the",
-        "environment. An unknown key or a value that does not fit is told at the start, and",
+        "which wins. Durations are ISO-8601 (`PT10S`) or seconds; lists, maps and records are JSON",
+        "in the environment. An unknown key or a value that does not fit is told at the start, and",
         "nothing runs.",
         "",
     ]

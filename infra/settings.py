@@ -22,7 +22,7 @@ def load(kind: type[_T], environment: Mapping[str, str], file: Path | None = Non
 
     A field `port` of section `api` is `[api] port` in the file and `TIDEWHEEL_API_PORT` in the
     environment, which wins; a field of the top is `TIDEWHEEL_ENGINE`. Durations are ISO-8601 or
-    seconds; lists and maps are JSON in the environment.
+    seconds; lists, maps and records are JSON in the environment.
 
     Raises:
         InvalidInput: an unreadable file, an unknown key or a value of the wrong type; all at once.
@@ -90,8 +90,11 @@ def _put(
         if hint is timedelta:
             target[key] = parse_duration(value)
             return
-        if isinstance(value, str) and get_origin(hint) in {dict, list, tuple}:
+        is_record = _is_section(hint)
+        if isinstance(value, str) and (is_record or get_origin(hint) in {dict, list, tuple}):
             value = msgspec.json.decode(value)
+        if is_record and (unknown := set(value) - set(get_type_hints(hint))):
+            raise ValueError(f"unknown keys {sorted(unknown)}")
         target[key] = msgspec.convert(value, hint, strict=False, dec_hook=_hook)
     except (msgspec.MsgspecError, ValueError) as error:
         wrong.append(Violation(f"{value!r} does not fit: {error}", path))
