@@ -204,9 +204,15 @@ class Commands:
         """Let it go on to the next breakpoints."""
         return ResumeFromBreakpoint(**self._of(execution), breakpoints=breakpoints)
 
-    def restart(self, execution: Execution, revision: int | None = None) -> ExecutionCommand:
+    def restart(self, execution: Execution) -> ExecutionCommand:
         """Run what failed again."""
-        return RestartExecution(**self._of(execution), flow_revision=revision)
+        return RestartExecution(**self._of(execution))
+
+    def restart_anew(self, execution: Execution, revision: int) -> RestartExecution:
+        """Run what failed again in another execution, on the revision."""
+        return RestartExecution(
+            **self._of(execution), flow_revision=revision, new_execution_id=self._new_id()
+        )
 
     def replay(
         self,
@@ -274,24 +280,23 @@ async def submit(own: Context, command: ExecutionCommand) -> Execution:
     return outcome.execution
 
 
-async def replayed(own: Context, command: ReplayExecution) -> Execution:
-    """Send a replay and return the new execution, as soon as it is seen.
+async def replayed(own: Context, command: ReplayExecution | RestartExecution) -> Execution:
+    """Send what begins another execution and return that one, as soon as it is seen.
 
     Raises:
         ApiError: the executor refused it.
         LogUnavailable: nobody answered in time.
     """
-    source = await submit(own, command)
     with_id = command.new_execution_id
+    assert with_id is not None
+    source = await submit(own, command)
     try:
         async with asyncio.timeout(own.options.submit_seconds):
             async for execution in own.ports.window.follow(with_id):
                 return execution
     except TimeoutError:
         pass
-    raise LogUnavailable(
-        f"the replay of '{source.id}' was accepted, but '{with_id}' is not seen yet"
-    )
+    raise LogUnavailable(f"'{source.id}' goes on as '{with_id}', which is not seen yet")
 
 
 def refused(outcome: Outcome) -> ApiError:

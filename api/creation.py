@@ -8,6 +8,7 @@ from typing import Any
 
 from litestar import Request
 
+from api import reply
 from api.actions import submit
 from api.breakpoints import read_breakpoints
 from api.context import Context, context, user_name
@@ -15,7 +16,9 @@ from api.errors import ApiError, illegal_state, invalid_entity, not_found
 from api.forms import Form, read_form
 from api.labels import creation_labels, nested
 from api.parameters import Parameters, read_labels, read_moment
+from api.reply import Reply
 from api.uploads import GivenInputs
+from api.views.execution import created_view, execution_view
 from domain.errors import InvalidInputs
 from domain.execution.commands import CreateExecution
 from domain.execution.state import Execution, Label
@@ -96,6 +99,18 @@ async def create(request: Request[Any, Any, Any], namespace: str, flow_id: str) 
             error=error,
         ),
     )
+
+
+async def begin(request: Request[Any, Any, Any], namespace: str, flow_id: str) -> Reply:
+    """Answer a request that creates an execution: with it as created, or with its end (`wait`)."""
+    own = context(request)
+    execution = await create(request, namespace, flow_id)
+    if not Parameters.of(request).truth("wait"):
+        rejected = execution.closed and not execution.task_runs
+        view = execution_view if rejected else created_view
+        return reply.json(view(execution, own.url(execution)))
+    ended = await own.ports.window.ended(execution.id, own.options.limits.wait_seconds)
+    return reply.json(execution_view(ended or execution, own.url(execution)))
 
 
 def runnable_flow(own: Context, namespace: str, flow_id: str, revision: int | None = None) -> Flow:

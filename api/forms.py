@@ -13,7 +13,8 @@ from multipart import MultipartError, MultipartSegment, ParserLimitReached, Push
 from api.errors import ApiError, too_large, unprocessable, unsupported_media_type
 from api.options import Limits
 
-_FORM = "multipart/form-data"
+FORM = "multipart/form-data"
+"""Media type of forms."""
 _SPOOLED_BYTES = 1 << 20
 ATTACHMENTS = "files"
 """Name of the parts by which older clients send files: the file name is the input's id."""
@@ -55,9 +56,9 @@ async def read_form(request: Request[Any, Any, Any], limits: Limits) -> Form:
     content_type = headers.get("content-type", "")
     form = Form()
     has_body = headers.get("content-length", "0") != "0" or "transfer-encoding" in headers
-    if not content_type.lower().startswith(_FORM):
+    if not content_type.lower().startswith(FORM):
         if content_type and has_body:
-            raise unsupported_media_type(content_type.partition(";")[0], _FORM)
+            raise unsupported_media_type(content_type.partition(";")[0], FORM)
         return form
     if not has_body:
         return form

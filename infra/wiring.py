@@ -378,6 +378,8 @@ def _webserver(shop: _Shop) -> None:
         if server.password
         else StoredAccount(shop.config.data.dir)
     )
+    flow_queries = FlowQueries(shop.store, now)
+    shop.flows.listen(flow_queries.expect)
     dependencies = ApiDependencies(
         gateway=LogGateway(shop.log.writer, window),
         window=window,
@@ -387,7 +389,7 @@ def _webserver(shop: _Shop) -> None:
         blobs=shop.blobs,
         queries=Queries(
             executions=ExecutionQueries(shop.store, now),
-            flows=FlowQueries(shop.store, now),
+            flows=flow_queries,
             logs=LogQueries(shop.store, now),
             metrics=MetricQueries(shop.store),
             triggers=TriggerQueries(shop.store, now),
@@ -398,6 +400,7 @@ def _webserver(shop: _Shop) -> None:
         new_id=new_id,
         now=now,
         kv=shop.kv,
+        files=shop.files,
         secret_names=shop.secrets.keys,
         lookups=lambda variables: RuntimeLookups(shop.world, Place.of(variables)),
         encrypt=shop.encryption.encrypt if shop.encryption.has_key else None,

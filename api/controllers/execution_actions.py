@@ -10,11 +10,13 @@ from litestar import Controller, delete, post
 
 from api import actions, reply
 from api.actions import Action, Commands, replayed, submit
-from api.body import read_json
+from api.body import content_type, read_json
 from api.breakpoints import read_breakpoints
 from api.context import context, user_name
 from api.controllers.http import Http, Segment
+from api.creation import begin, runnable_flow
 from api.errors import ApiError
+from api.forms import FORM
 from api.labels import LabelBody, checked_labels
 from api.parameters import Parameters
 from api.reading import require_execution
@@ -106,12 +108,18 @@ class ExecutionActions(Controller):
         ["/restart", "/actions/restart"], operation_id=in_both("restartExecution"), status_code=200
     )
     async def restart(self, request: Http, execution_id: Segment) -> Reply:
-        """Run what failed again, in the same execution."""
-        execution = await require_execution(context(request), execution_id)
+        """Run what failed again: in the same execution, with a revision in another one."""
+        own = context(request)
+        execution = await require_execution(own, execution_id)
         revision = Parameters.of(request).number("revision")
-        command = commands(request).restart(execution, revision)
-        after = await act(request, actions.RESTART, execution, command)
-        return reply.json(context(request).moved(after, StateType.RESTARTED))
+        if revision is None:
+            command = commands(request).restart(execution)
+            after = await act(request, actions.RESTART, execution, command)
+        else:
+            raise_any(actions.RESTART.check(execution))
+            runnable_flow(own, execution.namespace, execution.flow_id, revision)
+            after = await replayed(own, commands(request).restart_anew(execution, revision))
+        return reply.json(own.moved(after, StateType.RESTARTED))
 
     @post(["/replay", "/actions/replay"], operation_id=in_both("replayExecution"), status_code=200)
     async def replay(self, request: Http, execution_id: Segment) -> Reply:
@@ -136,7 +144,12 @@ class ExecutionActions(Controller):
 
     @post(["/state", "/actions/state"], operation_id=in_both("updateTaskRunState"), status_code=200)
     async def task_run_state(self, request: Http, execution_id: Segment) -> Reply:
-        """Force the state of a task run, and go on from there."""
+        """Force the state of a task run, and go on from there.
+
+        A form on the first path begins an execution of a flow that has the name `state`.
+        """
+        if content_type(request) == FORM:
+            return await begin(request, execution_id, "state")
         body = await read_json(request, StateRequest, "stateRequest")
         own = context(request)
         execution = await require_execution(own, execution_id)

@@ -10,7 +10,7 @@ from api.body import content_type, read_text
 from api.context import context
 from api.controllers.execution_actions import TWO, commands, in_both, raise_any, replay
 from api.controllers.http import Http, Segment
-from api.creation import Draft, checked, create, resolve, runnable_flow
+from api.creation import Draft, begin, checked, resolve, runnable_flow
 from api.errors import unsupported_media_type
 from api.evaluation import evaluate
 from api.forms import read_form
@@ -19,7 +19,6 @@ from api.parameters import Parameters
 from api.pauses import resolve_resume, resume_validation
 from api.reading import require_execution, require_named_execution
 from api.reply import Reply
-from api.views.execution import created_view, execution_view
 from domain.execution.state import Execution
 
 
@@ -32,14 +31,14 @@ class ExecutionForms(Controller):
     @post("/{namespace:str}/{flow_id:str}", operation_id="createExecution", status_code=200)
     async def create(self, request: Http, namespace: Segment, flow_id: Segment) -> Reply:
         """Begin an execution: one part of the form per input, named by its id."""
-        return await _create(request, namespace, flow_id)
+        return await begin(request, namespace, flow_id)
 
     @post(
         "/trigger/{namespace:str}/{flow_id:str}", operation_id="triggerExecution", status_code=200
     )
     async def trigger(self, request: Http, namespace: Segment, flow_id: Segment) -> Reply:
         """Begin an execution; the path of older clients."""
-        return await _create(request, namespace, flow_id)
+        return await begin(request, namespace, flow_id)
 
     @post(
         "/{namespace:str}/{flow_id:str}/validate",
@@ -137,17 +136,6 @@ class ExecutionForms(Controller):
     ) -> Reply:
         """Render an expression as a task run would."""
         return await _evaluate(request, execution_id, task_run_id)
-
-
-async def _create(request: Http, namespace: str, flow_id: str) -> Reply:
-    own = context(request)
-    execution = await create(request, namespace, flow_id)
-    if not Parameters.of(request).truth("wait"):
-        rejected = execution.closed and not execution.task_runs
-        view = execution_view if rejected else created_view
-        return reply.json(view(execution, own.url(execution)))
-    ended = await own.ports.window.ended(execution.id, own.options.limits.wait_seconds)
-    return reply.json(execution_view(ended or execution, own.url(execution)))
 
 
 async def _resume(request: Http, execution_id: str) -> Execution:
