@@ -29,14 +29,15 @@ check: $(DEV_READY) ## format, lint, types, import contracts, unit tests
 	$(BIN)/ruff check
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/pytest -q -m '$(UNIT)'
+	$(BIN)/pytest -q -n auto --dist worksteal -m '$(UNIT)'
 
 test: $(DEV_READY) ## everything of check, and all tests on real servers too
 	$(BIN)/ruff format --check
 	$(BIN)/ruff check
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/pytest -q --durations=15
+	$(BIN)/pytest -q -n auto --dist worksteal -m '$(UNIT)'
+	$(BIN)/pytest -q --durations=15 -m 'servers or process'
 
 bench: $(DEV_READY) ## measure a running server and the costs of single steps
 	$(BIN)/python tests/bench/run.py
