@@ -8,6 +8,7 @@ from typing import Any
 from api import reply
 from api.actions import Action
 from api.context import Context
+from api.errors import illegal_argument
 from api.reading import find_execution
 from api.reply import Reply
 from domain.execution.commands import ExecutionCommand
@@ -38,11 +39,16 @@ async def collect(
         ended_only: False: the action's own refusal does not count (`includeNonTerminated`).
 
     Raises:
+        ApiError: 422 there are more than can be checked first.
         Refused: one is missing or refuses.
     """
+    if len(ids) > _MAX_IDS:
+        raise illegal_argument(
+            f"{len(ids)} executions are more than the {_MAX_IDS} that one request may act on"
+        )
     found = []
     reasons = []
-    for execution_id in dict.fromkeys(ids[:_MAX_IDS]):
+    for execution_id in dict.fromkeys(ids):
         execution = await find_execution(own, execution_id)
         if execution is None:
             reasons.append((execution_id, "execution not found"))

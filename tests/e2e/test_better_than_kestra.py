@@ -2,7 +2,7 @@
 table in docs/migration.md, in its order.
 
 Some rules are held more closely elsewhere: deadlines and sizes of bodies in `tests/api/test_edge`,
-of heads in `tests/infra/test_http`, deletions over all namespaces in `tests/api/test_flows`,
+of heads in `tests/infra/test_http`, deletions over all namespaces in `tests/api/test_many`,
 slots in `tests/domain/concurrency`, masking in `tests/streams/worker/test_masking`.
 """
 
