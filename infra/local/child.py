@@ -133,7 +133,9 @@ class Child:
 
     def died(self) -> ChildDied:
         """Return the error that tells of its end."""
-        return ChildDied(f"{self.name} ended with {_ending(self.wait(5))}{self._see_log()}")
+        ending = _ending(self.wait(5))
+        self._pump.join(2)  # its last words may still be on their way
+        return ChildDied(f"{self.name} ended with {ending}{self._see_log()}")
 
     def not_ready(self, timeout: float) -> ChildNotReady:
         """Return the error that tells that it was not ready within `timeout` seconds."""
