@@ -12,6 +12,7 @@ from typing import Any
 
 from api.context import Context
 from api.errors import ApiError, illegal_argument, illegal_state, not_found
+from api.sse import closing
 from domain.errors import LogUnavailable
 from domain.execution.commands import (
     ChangeExecutionState,
@@ -292,8 +293,9 @@ async def replayed(own: Context, command: ReplayExecution | RestartExecution) ->
     source = await submit(own, command)
     try:
         async with asyncio.timeout(own.options.submit_seconds):
-            async for execution in own.ports.window.follow(with_id):
-                return execution
+            async with closing(own.ports.window.follow(with_id)) as steps:
+                async for execution in steps:
+                    return execution
     except TimeoutError:
         pass
     raise LogUnavailable(f"'{source.id}' goes on as '{with_id}', which is not seen yet")

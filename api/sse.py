@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
-from contextlib import suppress
+from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
@@ -88,9 +88,16 @@ class EventStream(Reply):
                 pending.cancel()
                 with suppress(BaseException):
                     await pending
-            close = getattr(self._events, "aclose", None)
-            if close is not None:
-                await close()
+            await _close(self._events)
+
+
+@asynccontextmanager
+async def closing(events: AsyncIterator[T]) -> AsyncIterator[AsyncIterator[T]]:
+    """Close a stream at the end of a block, also when its consumer leaves early."""
+    try:
+        yield events
+    finally:
+        await _close(events)
 
 
 async def merged(streams: Sequence[AsyncIterator[T]]) -> AsyncIterator[T]:
@@ -109,6 +116,14 @@ async def merged(streams: Sequence[AsyncIterator[T]]) -> AsyncIterator[T]:
         for task in waiting:
             task.cancel()
         await asyncio.gather(*waiting, return_exceptions=True)
+        for stream in streams:
+            await _close(stream)
+
+
+async def _close(events: AsyncIterator[T]) -> None:
+    close = getattr(events, "aclose", None)
+    if close is not None:
+        await close()
 
 
 async def _next(events: AsyncIterator[T]) -> T:

@@ -21,7 +21,7 @@ from api.labels import CORRELATION_ID
 from api.parameters import Parameters, read_page, read_query
 from api.reading import require_execution
 from api.reply import Reply
-from api.sse import EventStream, event, merged
+from api.sse import EventStream, closing, event, merged
 from api.views.execution import latest_view, start_view, status_event_view
 from api.views.text import instant
 from domain.execution.state import Execution
@@ -142,11 +142,12 @@ async def follow_events(own: Context, execution: Execution) -> AsyncIterator[byt
     if is_over(execution):
         yield event("end", own.view(execution))
         return
-    async for latest in own.ports.window.follow(execution.id):
-        if is_over(latest):
-            yield event("end", own.view(latest))
-            return
-        yield event("progress", own.view(latest))
+    async with closing(own.ports.window.follow(execution.id)) as steps:
+        async for latest in steps:
+            if is_over(latest):
+                yield event("end", own.view(latest))
+                return
+            yield event("progress", own.view(latest))
 
 
 async def dependency_events(own: Context, execution: Execution) -> AsyncIterator[bytes]:
@@ -160,15 +161,16 @@ async def dependency_events(own: Context, execution: Execution) -> AsyncIterator
     running = {key for key, member in chain.items() if not is_over(member)}
     for key in chain.keys() - running:
         yield event("end", status_event_view(chain[key]))
-    async for latest in merged([own.ports.window.follow(key) for key in running]):
-        over = is_over(latest)
-        if latest.id not in running:
-            continue
-        yield event("end" if over else "progress", status_event_view(latest))
-        if over:
-            running.discard(latest.id)
-        if not running:
-            break
+    async with closing(merged([own.ports.window.follow(key) for key in running])) as steps:
+        async for latest in steps:
+            over = is_over(latest)
+            if latest.id not in running:
+                continue
+            yield event("end" if over else "progress", status_event_view(latest))
+            if over:
+                running.discard(latest.id)
+            if not running:
+                break
     yield event("end-all", {"executionId": execution.id})
 
 

@@ -17,7 +17,7 @@ from api.controllers.http import Http, Segment
 from api.parameters import Parameters, read_page, read_query, read_sorts
 from api.reading import find_execution, missing_execution, require_execution
 from api.reply import Reply, attachment
-from api.sse import event
+from api.sse import closing, event
 from api.views.log import log_line, log_view, metric_view
 from api.views.text import instant
 from domain.ids import DEFAULT_TENANT
@@ -215,16 +215,16 @@ async def delete_logs(own: Context, entries: Sequence[LogEntry]) -> None:
 async def log_events(own: Context, execution_id: str, wanted: Wanted) -> AsyncIterator[bytes]:
     """Yield `start`, then every entry once."""
     yield event("start", {"attemptNumber": None})
-    live = own.live_logs.follow(execution_id)
     sent: set[str] = set()
     for entry in await read_logs(own, execution_id, wanted):
         sent.add(entry.id)
         yield event("progress", log_view(entry))
-    async for entry in live:
-        if entry.id in sent or entry.deleted or not wanted.holds(entry):
-            continue
-        sent.add(entry.id)
-        yield event("progress", log_view(entry))
+    async with closing(own.live_logs.follow(execution_id)) as live:
+        async for entry in live:
+            if entry.id in sent or entry.deleted or not wanted.holds(entry):
+                continue
+            sent.add(entry.id)
+            yield event("progress", log_view(entry))
 
 
 async def _curve(

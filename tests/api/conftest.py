@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
-from litestar.testing import AsyncTestClient
 
-from tests.support.api_world import World, client_of, world_in
+from tests.support.api_world import ApiClient, World, client_of, world_in
 
 
 @pytest.fixture
@@ -24,6 +22,6 @@ def world(tmp_path: Path) -> Iterator[World]:
 
 
 @pytest.fixture
-async def client(world: World) -> AsyncIterator[AsyncTestClient[Any]]:
+async def client(world: World) -> AsyncIterator[ApiClient]:
     async with client_of(world) as made:
         yield made

@@ -9,17 +9,15 @@ from typing import Any
 
 import pytest
 from httpx import Auth
-from litestar.testing import AsyncTestClient
 
 from api.edge import Edge
 from api.options import ApiOptions, Limits
 from domain.ports.metrics import NoMetrics
-from tests.support.api_world import HELLO, PASSWORD, USER, World, client_of
+from tests.support.api_world import HELLO, PASSWORD, USER, ApiClient, World, client_of
 
 pytestmark = pytest.mark.anyio
 
 YAML = {"content-type": "application/x-yaml"}
-Client = AsyncTestClient[Any]
 
 
 def refusal(target: str, message: str) -> dict[str, Any]:
@@ -33,7 +31,7 @@ def refusal(target: str, message: str) -> dict[str, Any]:
     }
 
 
-async def test_no_credentials_are_a_401_without_body(client: Client) -> None:
+async def test_no_credentials_are_a_401_without_body(client: ApiClient) -> None:
     client.auth = Auth()
     answer = await client.get("/api/v1/main/flows/search")
     assert answer.status_code == 401
@@ -42,7 +40,7 @@ async def test_no_credentials_are_a_401_without_body(client: Client) -> None:
     assert "content-type" not in answer.headers
 
 
-async def test_a_page_that_came_from_the_login_page_gets_no_pop_up(client: Client) -> None:
+async def test_a_page_that_came_from_the_login_page_gets_no_pop_up(client: ApiClient) -> None:
     client.auth = Auth()
     answer = await client.get("/api/v1/main/flows/search", headers={"referer": "http://x/ui/login"})
     assert answer.status_code == 401
@@ -60,14 +58,14 @@ async def test_a_page_that_came_from_the_login_page_gets_no_pop_up(client: Clien
     ],
     ids=["no base64", "bearer", "wrong password", "no colon", "wrong cookie"],
 )
-async def test_bad_credentials_are_refused(client: Client, headers: dict[str, str]) -> None:
+async def test_bad_credentials_are_refused(client: ApiClient, headers: dict[str, str]) -> None:
     client.auth = Auth()
     for _ in range(2):
         answer = await client.get("/api/v1/main/flows/search", headers=headers)
         assert answer.status_code == 401
 
 
-async def test_the_cookie_is_as_good_as_the_header(client: Client) -> None:
+async def test_the_cookie_is_as_good_as_the_header(client: ApiClient) -> None:
     client.auth = Auth()
     token = base64.b64encode(f"{USER}:{PASSWORD}".encode()).decode()
     headers = {"cookie": f"other=1; BASIC_AUTH={token}"}
@@ -75,14 +73,14 @@ async def test_the_cookie_is_as_good_as_the_header(client: Client) -> None:
     assert answer.status_code == 200
 
 
-async def test_unknown_paths_of_the_api_ask_for_credentials_first(client: Client) -> None:
+async def test_unknown_paths_of_the_api_ask_for_credentials_first(client: ApiClient) -> None:
     client.auth = Auth()
     assert (await client.get("/api/v1/main/no/such/thing")).status_code == 401
     assert (await client.get("/nope")).status_code == 404
 
 
 @pytest.mark.parametrize("path", ["/ping", "/api/v1/configs", "/api/v1/basicAuthValidationErrors"])
-async def test_open_paths_need_no_credentials(client: Client, path: str) -> None:
+async def test_open_paths_need_no_credentials(client: ApiClient, path: str) -> None:
     client.auth = Auth()
     assert (await client.get(path)).status_code == 200
 
@@ -108,7 +106,7 @@ async def test_a_slow_hash_is_computed_once_per_credentials(world: World) -> Non
     assert accounts.calls == 2
 
 
-async def test_credentials_can_be_changed_by_who_has_them(client: Client) -> None:
+async def test_credentials_can_be_changed_by_who_has_them(client: ApiClient) -> None:
     body = {"uid": "u", "username": "new@root.com", "password": "Other!1234"}
     assert (await client.post("/api/v1/main/basicAuth", json=body)).status_code == 204
     assert (await client.get("/api/v1/main/flows/search")).status_code == 401
@@ -116,7 +114,7 @@ async def test_credentials_can_be_changed_by_who_has_them(client: Client) -> Non
     assert (await client.get("/api/v1/main/flows/search")).status_code == 200
 
 
-async def test_weak_new_credentials_are_refused(client: Client) -> None:
+async def test_weak_new_credentials_are_refused(client: ApiClient) -> None:
     body = {"uid": "u", "username": USER, "password": "short"}
     answer = await client.post("/api/v1/main/basicAuth", json=body)
     assert answer.status_code == 400
@@ -128,11 +126,11 @@ async def test_weak_new_credentials_are_refused(client: Client) -> None:
 
 
 @pytest.mark.parametrize("path", ["/api/v1/main/flows/search", "/api/v1/flows/search"])
-async def test_a_path_works_with_and_without_the_tenant(client: Client, path: str) -> None:
+async def test_a_path_works_with_and_without_the_tenant(client: ApiClient, path: str) -> None:
     assert (await client.get(path)).json() == {"results": [], "total": 0}
 
 
-async def test_another_tenant_is_a_400(client: Client) -> None:
+async def test_another_tenant_is_a_400(client: ApiClient) -> None:
     answer = await client.get("/api/v1/other/flows/search?size=1")
     assert answer.status_code == 400
     assert answer.json() == refusal(
@@ -141,13 +139,13 @@ async def test_another_tenant_is_a_400(client: Client) -> None:
     )
 
 
-async def test_an_unknown_path_is_a_404(client: Client) -> None:
+async def test_an_unknown_path_is_a_404(client: ApiClient) -> None:
     answer = await client.get("/api/v1/main/no/such/thing/here")
     assert answer.status_code == 404
     assert answer.json() == refusal("/api/v1/main/no/such/thing/here", "Not Found")
 
 
-async def test_a_wrong_method_names_the_right_ones(client: Client) -> None:
+async def test_a_wrong_method_names_the_right_ones(client: ApiClient) -> None:
     answer = await client.put("/api/v1/main/flows", content="id: a", headers=YAML)
     assert answer.status_code == 405
     assert answer.headers["allow"] == "POST"
@@ -157,13 +155,13 @@ async def test_a_wrong_method_names_the_right_ones(client: Client) -> None:
     )
 
 
-async def test_head_answers_like_get_without_body(client: Client) -> None:
+async def test_head_answers_like_get_without_body(client: ApiClient) -> None:
     answer = await client.head("/api/v1/main/flows/search")
     assert answer.status_code == 200
     assert answer.content == b""
 
 
-async def test_an_encoded_slash_stays_within_its_segment(client: Client) -> None:
+async def test_an_encoded_slash_stays_within_its_segment(client: ApiClient) -> None:
     answer = await client.get("/api/v1/main/flows/a%2Fb/c")
     assert answer.status_code == 404
     assert answer.json()["_links"]["self"]["href"] == "/api/v1/main/flows/a%2Fb/c"
@@ -173,11 +171,11 @@ async def test_an_encoded_slash_stays_within_its_segment(client: Client) -> None
     "path",
     ["/api/v1/main/flows/%ff/x", "/api/v1/main/flows/%00/x", "/api/v1/main/flows/%EE%80%80/x"],
 )
-async def test_a_path_that_is_no_text_is_a_400(client: Client, path: str) -> None:
+async def test_a_path_that_is_no_text_is_a_400(client: ApiClient, path: str) -> None:
     assert (await client.get(path)).status_code == 400
 
 
-async def test_a_query_that_is_no_text_is_a_400(client: Client) -> None:
+async def test_a_query_that_is_no_text_is_a_400(client: ApiClient) -> None:
     assert (await client.get("/api/v1/main/flows/search?filters[q][EQUALS]=%ff")).status_code == 400
 
 
@@ -186,7 +184,7 @@ async def test_a_query_that_is_no_text_is_a_400(client: Client) -> None:
     [("*/*", False), ("application/json", False), ("application/problem+json", True)],
 )
 async def test_problem_members_are_for_clients_that_ask(
-    client: Client, accept: str, has_problem: bool
+    client: ApiClient, accept: str, has_problem: bool
 ) -> None:
     answer = await client.get("/api/v1/main/executions/none", headers={"accept": accept})
     body = answer.json()
@@ -198,13 +196,13 @@ async def test_problem_members_are_for_clients_that_ask(
         assert body["instance"] == "/api/v1/main/executions/none"
 
 
-async def test_2_0_paths_answer_refusals_in_both_shapes(client: Client) -> None:
+async def test_2_0_paths_answer_refusals_in_both_shapes(client: ApiClient) -> None:
     answer = await client.delete("/api/v1/main/executions/none/actions/kill")
     assert answer.status_code == 404
     assert answer.json().keys() >= {"message", "_links", "type", "title", "status", "detail"}
 
 
-async def test_a_2_0_path_with_another_method_is_unknown_as_in_1_3(client: Client) -> None:
+async def test_a_2_0_path_with_another_method_is_unknown_as_in_1_3(client: ApiClient) -> None:
     answer = await client.post("/api/v1/main/executions/none/actions/kill")
     assert answer.status_code == 404
     assert answer.json() == refusal("/api/v1/main/executions/none/actions/kill", "Not Found")
@@ -214,7 +212,7 @@ class TestLimits:
     """What a request may cost."""
 
     @pytest.fixture
-    async def small(self, world: World) -> AsyncIterator[Client]:
+    async def small(self, world: World) -> AsyncIterator[ApiClient]:
         limits = Limits(
             body_bytes=1_000,
             upload_bytes=5_000,
@@ -226,7 +224,7 @@ class TestLimits:
             yield made
 
     async def test_a_body_above_the_limit_is_a_413_and_nothing_is_stored(
-        self, small: Client, world: World
+        self, small: ApiClient, world: World
     ) -> None:
         source = HELLO + "# " + "x" * 1_000
         answer = await small.post("/api/v1/main/flows", content=source, headers=YAML)
@@ -242,11 +240,11 @@ class TestLimits:
         status = await status_of_raw(receive, headers, Limits(body_bytes=1_000))
         assert status == 413
 
-    async def test_headers_above_the_limit_are_a_431(self, small: Client) -> None:
+    async def test_headers_above_the_limit_are_a_431(self, small: ApiClient) -> None:
         answer = await small.get("/api/v1/main/flows/search", headers={"x-large": "y" * 2_000})
         assert answer.status_code == 431
 
-    async def test_a_path_above_the_limit_is_a_414(self, small: Client) -> None:
+    async def test_a_path_above_the_limit_is_a_414(self, small: ApiClient) -> None:
         answer = await small.get("/api/v1/main/flows/search?q=" + "y" * 600)
         assert answer.status_code == 414
 
@@ -292,7 +290,7 @@ async def status_of_raw(receive: Any, headers: list[tuple[bytes, bytes]], limits
     return status
 
 
-async def test_a_body_that_is_no_text_is_a_422(client: Client) -> None:
+async def test_a_body_that_is_no_text_is_a_422(client: ApiClient) -> None:
     answer = await client.post("/api/v1/main/flows", content=b"id: \xff\xfe", headers=YAML)
     assert answer.status_code == 422
 
@@ -311,7 +309,7 @@ async def test_an_error_of_our_own_tells_nothing_of_the_inside(
     assert "secret inside" in caplog.text
 
 
-async def test_the_description_of_the_api_names_every_operation_once(client: Client) -> None:
+async def test_the_description_of_the_api_names_every_operation_once(client: ApiClient) -> None:
     description = (await client.get("/api/docs/openapi.json")).json()
     names = [
         operation["operationId"]

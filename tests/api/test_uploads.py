@@ -5,13 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from litestar.testing import AsyncTestClient
 
-from tests.support.api_world import World
+from tests.support.api_world import ApiClient, World
 
 pytestmark = pytest.mark.anyio
 
-Client = AsyncTestClient[Any]
 FLOW = """\
 id: reader
 namespace: gold.team
@@ -27,14 +25,14 @@ tasks:
 """
 
 
-async def begin(client: Client, files: list[tuple[str, tuple[str, bytes]]]) -> Any:
+async def begin(client: ApiClient, files: list[tuple[str, tuple[str, bytes]]]) -> Any:
     await client.post(
         "/api/v1/main/flows", content=FLOW, headers={"content-type": "application/x-yaml"}
     )
     return await client.post("/api/v1/main/executions/gold.team/reader", files=files)
 
 
-async def test_a_part_named_by_its_input_is_that_file(client: Client, world: World) -> None:
+async def test_a_part_named_by_its_input_is_that_file(client: ApiClient, world: World) -> None:
     answer = await begin(client, [("first", ("a.txt", b"one")), ("second", ("b.txt", b"two"))])
     inputs = answer.json()["inputs"]
     assert inputs["first"].endswith("/inputs/first/a.txt")
@@ -43,7 +41,7 @@ async def test_a_part_named_by_its_input_is_that_file(client: Client, world: Wor
 
 
 async def test_parts_named_files_name_their_inputs_by_their_file_names(
-    client: Client, world: World
+    client: ApiClient, world: World
 ) -> None:
     answer = await begin(client, [("files", ("first", b"one")), ("files", ("second", b"two"))])
     inputs = answer.json()["inputs"]
@@ -51,7 +49,7 @@ async def test_parts_named_files_name_their_inputs_by_their_file_names(
     assert world.blobs.files[inputs["second"]] == b"two"
 
 
-async def test_a_file_that_no_input_asks_for_is_not_kept(client: Client, world: World) -> None:
+async def test_a_file_that_no_input_asks_for_is_not_kept(client: ApiClient, world: World) -> None:
     answer = await begin(client, [("files", ("third", b"x")), ("first", ("a.txt", b"one"))])
     assert answer.status_code == 422
     assert "second" in answer.json()["message"]

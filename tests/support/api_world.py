@@ -5,15 +5,17 @@ Commands are stepped at once by `World.step`; the index is brought up to date by
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, cast
 
+import httpx
 import msgspec
-from litestar.testing import AsyncTestClient
+from litestar import Litestar
 
 from api.app import create_app
 from api.auth import FixedAccount
@@ -194,6 +196,11 @@ class World:
         self.now += timedelta(milliseconds=milliseconds)
         self.log.clock_ms = milliseconds_of(self.now)
 
+    async def until(self, condition: Callable[[], Any]) -> None:
+        """Let the loop run until something holds."""
+        while not condition():  # noqa: ASYNC110 - each step of the loop may be the one
+            await asyncio.sleep(0)
+
     def index(self) -> None:
         """Bring the index up to everything on the log."""
         fold = PartitionFold(0)
@@ -333,6 +340,15 @@ def plain_step(world: World, command: c.ExecutionCommand) -> list[e.ExecutionEve
             return [e.CommandRejected(command=c.tag_of(command), code="EXEC013", message="no")]
 
 
+class ApiClient(httpx.AsyncClient):
+    """A client of an application on the loop of the test, so that both can wait for each other."""
+
+    def __init__(self, app: Litestar) -> None:
+        transport = httpx.ASGITransport(app=cast("Any", app), raise_app_exceptions=False)
+        super().__init__(transport=transport, base_url="http://test", auth=(USER, PASSWORD))
+        self.app = app
+
+
 @contextmanager
 def world_in(folder: Path) -> Iterator[World]:
     """A world that is closed at the end."""
@@ -346,11 +362,10 @@ def world_in(folder: Path) -> Iterator[World]:
 @asynccontextmanager
 async def client_of(
     world: World, options: ApiOptions | None = None, **more: Any
-) -> AsyncIterator[AsyncTestClient[Any]]:
+) -> AsyncIterator[ApiClient]:
     """A client with good credentials."""
     app = create_app(options or ApiOptions(), world.dependencies(**more))
-    async with AsyncTestClient(app) as client:
-        client.auth = (USER, PASSWORD)
+    async with app.lifespan(), ApiClient(app) as client:
         yield client
 
 
