@@ -267,6 +267,8 @@ class TaskRunCreated(Event, tag="taskrun.created"):
     lane: str = MAIN_LANE
     force: bool = False
     dynamic: bool = False
+    isolated: bool = False
+    """An iteration of its own: nothing outside sees it, it sees nothing of its siblings."""
 
 
 class TaskRunSubmitted(Event, tag="taskrun.submitted"):
@@ -294,6 +296,8 @@ class TaskRunOpened(Event, tag="taskrun.opened"):
     """The history shows SUBMITTED first, as that of a task that a worker runs."""
     values: list[str] | None = None
     """Loops: what is looped over, as text."""
+    keys: list[str] | None = None
+    """Loops over a map: the keys of the values."""
     outputs: dict[str, Any] | None = None
 
 
@@ -321,6 +325,16 @@ class TaskRunEnded(Event, tag="taskrun.ended"):
     outputs_uri: str | None = None
     interrupted: bool = False
     """Ended from outside: its worker is told to stop, its children are killed."""
+
+
+class IterationEnded(Event, tag="iteration.ended"):
+    """An iteration of a Loop is over; its outputs are added to those of the loop."""
+
+    id: str
+    """Task run of the loop."""
+    iteration: int
+    state: StateType
+    outputs: dict[str, Any] = {}
 
 
 class TaskRunBodyEnded(Event, tag="taskrun.body-ended"):
@@ -407,6 +421,7 @@ ExecutionEvent = (
     | SubflowRecorded
     | TaskRunOutputsSet
     | TaskRunBodyEnded
+    | IterationEnded
     | TaskRunReopened
     | TaskRunRetryScheduled
     | TaskRunReset

@@ -5,6 +5,7 @@ Total and without judgement: whatever was recorded is applied, refusal belongs t
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Callable
 from datetime import datetime
 from typing import Any, Final
@@ -29,6 +30,9 @@ KNOWN_COMMANDS: Final = 256
 
 EXECUTOR: Final = "executor"
 """Who carries out what needs no worker."""
+
+TERMINATED: Final = "terminatedIterations"
+"""Output of a Loop: how many iterations are over."""
 
 
 def begin(event: e.ExecutionCreated, at: datetime) -> Execution:
@@ -99,6 +103,8 @@ def copy_of(run: TaskRun) -> TaskRun:
         force_execution=run.force_execution,
         lane=run.lane,
         values=run.values,
+        keys=run.keys,
+        isolated=run.isolated,
     )
 
 
@@ -112,6 +118,23 @@ def _move(state: Execution, run: TaskRun, to: StateType, at: datetime) -> None:
         index.moved(run, old, to)
     if old is StateType.PAUSED and run.id in state.holding:
         state.holding.remove(run.id)
+    if run.isolated and old in TERMINAL and to not in TERMINAL:
+        _forget_iteration(state, run)
+
+
+def _forget_iteration(state: Execution, run: TaskRun) -> None:
+    """Take the recorded end of an iteration back: something of it runs again."""
+    loop = state.task_runs.get(run.parent_id or "")
+    if loop is None or run.iteration is None or loop.outputs is None:
+        return
+    found = loop.outputs.get("outputs", ())
+    place = bisect_left(found, run.iteration, key=_iteration_of)
+    if place < len(found) and _iteration_of(found[place]) == run.iteration:
+        del found[place]
+        loop.outputs = {**loop.outputs, TERMINATED: len(found)}
+    index = index_beside(state)
+    if index is not None:
+        index.scope(loop.id).over.discard(run.iteration)
 
 
 def _wake(state: Execution) -> None:
@@ -134,6 +157,7 @@ def _created(state: Execution, event: e.TaskRunCreated, at: datetime) -> None:
         dynamic=event.dynamic,
         force_execution=event.force,
         lane=event.lane,
+        isolated=event.isolated,
     )
     state.task_runs[run.id] = run
     index = index_beside(state)
@@ -168,6 +192,8 @@ def _opened(state: Execution, event: e.TaskRunOpened, at: datetime) -> None:
         _move(state, run, StateType.SUBMITTED, at)
     if event.values is not None:
         run.values = event.values
+    if event.keys is not None:
+        run.keys = event.keys
     if event.outputs is not None:
         run.outputs = {**(run.outputs or {}), **event.outputs}
     _move(state, run, StateType.RUNNING, at)
@@ -195,6 +221,31 @@ def _ended(state: Execution, event: e.TaskRunEnded, at: datetime) -> None:
         run.outputs_uri = event.outputs_uri
     run.body = None
     _move(state, run, event.state, end)
+
+
+def _iteration_ended(state: Execution, event: e.IterationEnded, at: datetime) -> None:
+    del at
+    run = state.task_runs[event.id]
+    outputs = run.outputs = dict(run.outputs or {})
+    item: dict[str, Any] = {"iteration": event.iteration}
+    if run.values is not None:
+        item["value"] = run.values[event.iteration]
+    if run.keys is not None:
+        item["key"] = run.keys[event.iteration]
+    # the list is made here and belongs to this fold: a copy per iteration would be quadratic
+    found = outputs.setdefault("outputs", [])
+    entry = {"item": item, "state": event.state.value, "outputs": event.outputs}
+    place = bisect_left(found, event.iteration, key=_iteration_of)
+    found.insert(place, entry)
+    outputs[TERMINATED] = len(found)
+    index = index_beside(state)
+    if index is not None:
+        index.scope(run.id).over.add(event.iteration)
+
+
+def _iteration_of(entry: dict[str, Any]) -> int:
+    number: int = entry["item"]["iteration"]
+    return number
 
 
 def _body_ended(state: Execution, event: e.TaskRunBodyEnded, at: datetime) -> None:
@@ -456,6 +507,7 @@ APPLIERS: Final[dict[type, Callable[[Execution, Any, datetime], None]]] = {
     e.TaskRunStateForced: _run_forced,
     e.TaskRunOutputsSet: _outputs_set,
     e.TaskRunBodyEnded: _body_ended,
+    e.IterationEnded: _iteration_ended,
     e.TaskRunsRemoved: _removed,
     e.ExecutionCreated: _exists,
     e.ExecutionStarted: _execution_started,

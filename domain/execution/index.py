@@ -8,7 +8,8 @@ execution: `advance` looks only at what the step's events touched.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from heapq import heappop, heappush
 from itertools import count
 from typing import TYPE_CHECKING, Any, cast
 
@@ -77,7 +78,7 @@ class Lane:
 class Scope:
     """The children of one task run, or of the execution itself."""
 
-    __slots__ = ("changed", "iterations", "key", "lanes", "open_iterations")
+    __slots__ = ("changed", "iterations", "key", "lanes", "open_iterations", "over")
 
     def __init__(self, key: str) -> None:
         self.key = key
@@ -86,6 +87,8 @@ class Scope:
         """Loops: the children of the main lane per iteration."""
         self.open_iterations: set[int] = set()
         """Iterations that the loop has begun and not seen to their end."""
+        self.over: set[int] = set()
+        """Loop: iterations whose end is recorded in its outputs."""
         self.changed: dict[int, None] = {}
         """Iterations touched since the scope was last looked at, in order."""
 
@@ -95,6 +98,22 @@ class Scope:
         if found is None:
             found = self.lanes[name] = Lane()
         return found
+
+    def changes(self) -> Iterator[int]:
+        """Yield the changed iterations, lowest first, those that change meanwhile included.
+
+        The order does not depend on which other iterations are looked at in vain.
+        """
+        heap: list[int] = []
+        while heap or self.changed:
+            for number in self.changed:
+                heappush(heap, number)
+            self.changed.clear()
+            number = heappop(heap)
+            while heap and heap[0] == number:
+                heappop(heap)
+            if number in self.iterations:
+                yield number
 
     def runs(self) -> list[TaskRun]:
         """All children, lane by lane; in one order however the index came to be."""
@@ -109,6 +128,7 @@ class Index:
         "by_path",
         "by_state",
         "by_task",
+        "houses",
         "order",
         "paths",
         "pending",
@@ -127,8 +147,10 @@ class Index:
         """Task runs in order of creation: how long ago one moved must not show in any event."""
         self.paths: dict[str, tuple[str, ...]] = {}
         """Values of the loops around a task run, outermost first, its own last."""
-        self.by_path: dict[tuple[str, tuple[str, ...]], TaskRun] = {}
-        """Latest task run by task and path."""
+        self.houses: dict[str, str] = {}
+        """Iteration of a Loop in which a task run lies; those outside of any: ""."""
+        self.by_path: dict[tuple[str, str, tuple[str, ...]], TaskRun] = {}
+        """Latest task run by house, task and path."""
         self.touched: dict[str, None] = {}
         """Scopes to be looked at, in order."""
         self.startable: deque[TaskRun] = deque()
@@ -137,12 +159,27 @@ class Index:
         """A step that waits for answers of the outside world."""
         for run in runs:
             self.add(run)
+            for entry in (run.outputs or {}).get("outputs", ()) if run.values else ():
+                # a Loop recorded the ends of its iterations in its outputs
+                self.scope(run.id).over.add(entry["item"]["iteration"])
         self.startable.clear()
         self.touched.clear()
 
     def path(self, run_id: str | None) -> tuple[str, ...]:
         """Return the values of the loops around a task run, outermost first, its own last."""
         return self.paths.get(run_id, ()) if run_id else ()
+
+    def house(self, run_id: str | None) -> str:
+        """Return the iteration of a Loop in which a task run lies; "" for none."""
+        return self.houses.get(run_id, ROOT) if run_id else ROOT
+
+    def houses_around(self, run_id: str | None) -> list[str]:
+        """Return the iterations of Loops that a task run sees, innermost first, then ""."""
+        found: list[str] = []
+        while house := self.house(run_id):
+            found.append(house)
+            run_id = house.partition(":")[0]
+        return [*found, ROOT]
 
     def scope(self, key: str | None) -> Scope:
         """Return the scope of a task run; None is the execution itself."""
@@ -168,11 +205,16 @@ class Index:
             of_task = self.by_task[run.task_id] = {}
         of_task[run.id] = run
         path = self.path(run.parent_id)
-        if run.value is not None:
+        house = self.house(run.parent_id)
+        if run.isolated:
+            house, path = f"{run.parent_id}:{run.iteration}", ()
+        elif run.value is not None:
             path = (*path, run.value)
         if path:
             self.paths[run.id] = path
-        self.by_path[run.task_id, path] = run
+        if house:
+            self.houses[run.id] = house
+        self.by_path[house, run.task_id, path] = run
         self.order[run.id] = next(self._numbers)
         state = run.state.current
         if state not in TERMINAL:
@@ -194,11 +236,11 @@ class Index:
                     scope.open_iterations.discard(run.iteration)
             self.touched[scope.key] = None
         self.by_task[run.task_id].pop(run.id, None)
-        place = (run.task_id, self.paths.pop(run.id, ()))
+        place = (self.houses.pop(run.id, ROOT), run.task_id, self.paths.pop(run.id, ()))
         if self.by_path.get(place) is run:
             del self.by_path[place]
             for other in self.by_task[run.task_id].values():
-                if self.path(other.id) == place[1]:
+                if (self.house(other.id), self.path(other.id)) == (place[0], place[2]):
                     self.by_path[place] = other
         self.order.pop(run.id, None)
         self._in(run.state.current).pop(run.id, None)

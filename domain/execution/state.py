@@ -121,6 +121,10 @@ class TaskRun(msgspec.Struct, omit_defaults=True):
     """Where it stands in its parent: `tasks`, `errors`, `finally`, `afterExecution`, `onPause`."""
     values: list[str] | None = None
     """Loops: the values as text, rendered once when the loop opened."""
+    keys: list[str] | None = None
+    """Loops over a map: the keys of the values."""
+    isolated: bool = False
+    """Belongs to an iteration that nothing outside sees."""
     body: StateType | None = None
     """WorkingDirectory: how the worker's part ended, while blocks of the executor follow."""
 

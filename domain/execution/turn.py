@@ -148,6 +148,8 @@ class Turn:
         parent: TaskRun | None,
         value: str | None = None,
         iteration: int | None = None,
+        *,
+        isolated: bool = False,
     ) -> None:
         """Create the run of a task."""
         state = self.state
@@ -167,6 +169,7 @@ class Turn:
                 iteration=iteration,
                 lane=task.lane,
                 force=task.forced,
+                isolated=isolated,
             )
         )
 
@@ -224,13 +227,14 @@ class Turn:
             value: holds the templates.
             task: the task they belong to; None: the flow's own.
             run: its task run.
-            extra: members of `taskrun` besides its own.
+            extra: variables besides; maps are merged with those of the same name.
         """
         settings = self.context.settings
         maker = Variables(self.state, self.index, self.plan, settings, self.lookups.outputs)
         variables = maker.of(references_in(value), task, run)
-        if extra and "taskrun" in variables:
-            variables["taskrun"] = {**variables["taskrun"], **extra}
+        for name, more in (extra or {}).items():
+            known = variables.get(name)
+            variables[name] = {**known, **more} if isinstance(known, dict) else more
         return ExpressionScope(
             variables,
             self.lookups,
@@ -245,7 +249,13 @@ class Turn:
             self._lookups = StepLookups(self.state, self.context)
         return self._lookups
 
-    def render(self, text: str, task: TaskPlan | None = None, run: TaskRun | None = None) -> str:
+    def render(
+        self,
+        text: str,
+        task: TaskPlan | None = None,
+        run: TaskRun | None = None,
+        extra: dict[str, Any] | None = None,
+    ) -> str:
         """Return a template's text.
 
         Raises:
@@ -257,7 +267,7 @@ class Turn:
         template = compile_template(text)
         if template.is_static:
             return template.source
-        return template.render(self.expression_scope(text, task, run))
+        return template.render(self.expression_scope(text, task, run, extra))
 
     def render_typed(
         self, value: Any, task: TaskPlan | None = None, run: TaskRun | None = None
@@ -290,13 +300,19 @@ class Turn:
             return self.lookups.outputs(run.outputs_uri)
         return run.outputs or {}
 
-    def holds(self, value: Any, task: TaskPlan | None = None, run: TaskRun | None = None) -> bool:
+    def holds(
+        self,
+        value: Any,
+        task: TaskPlan | None = None,
+        run: TaskRun | None = None,
+        extra: dict[str, Any] | None = None,
+    ) -> bool:
         """Tell whether a condition holds: its rendered text is not empty, false or zero."""
         if isinstance(value, bool):
             return value
         if value is None:
             return False
-        return is_truthy_text(self.render(str(value), task, run))
+        return is_truthy_text(self.render(str(value), task, run, extra))
 
     def record_answers(self) -> None:
         """Record the answers that were used; called once what used them succeeded or failed."""

@@ -171,6 +171,22 @@ class Variables:
         del task
         return self._nested("tasks", references, run, _state_of)
 
+    def _item(self, references: References, task: TaskPlan | None, run: TaskRun | None) -> Any:
+        del references, task
+        items: list[dict[str, Any]] = []
+        while run is not None:
+            parent = self._state.task_runs.get(run.parent_id) if run.parent_id else None
+            if run.isolated and parent is not None:
+                items.append(item_variable(parent, run.iteration or 0))
+            run = parent
+        if not items:
+            return None
+        item = dict(items[0])
+        if len(items) > 1:
+            item["parent"] = items[1]
+            item["parents"] = items[1:]
+        return item
+
     def _outputs_of(self, run: TaskRun) -> dict[str, Any] | None:
         if run.outputs is None and run.outputs_uri is not None:
             if self._fetch is not None:
@@ -189,29 +205,41 @@ class Variables:
         made: dict[str, Any] = {}
         # in one order on every machine: sets have none
         paths = sorted((path for path in references.paths if path[0] == name), key=str)
+        run_id = None if run is None else run.id
+        houses = self._index.houses_around(run_id)
         if references.everything or any(len(path) == 1 for path in paths):
             for task_id, runs in self._index.by_task.items():
-                self._put(made, task_id, runs.values(), leaf)
+                self._put(made, task_id, self._seen(runs.values(), houses), leaf)
             return made
-        here = self._index.path(run.id) if run is not None else ()
+        here = self._index.path(run_id)
         for path in paths:
             task_id = str(path[1])
-            self._put(made, task_id, self._reached(task_id, path, here), leaf)
+            self._put(made, task_id, self._reached(task_id, path, here, houses), leaf)
         return made
 
-    def _reached(self, task_id: str, path: Path, here: tuple[str, ...]) -> Iterable[TaskRun]:
+    def _seen(self, runs: Iterable[TaskRun], houses: list[str]) -> Iterable[TaskRun]:
+        """Leave out what lies in iterations of Loops that are closed to the looker."""
+        index = self._index
+        return [run for run in runs if index.house(run.id) in houses] if index.houses else runs
+
+    def _reached(
+        self, task_id: str, path: Path, here: tuple[str, ...], houses: list[str]
+    ) -> Iterable[TaskRun]:
         """Return the runs of a task that a path can reach."""
         runs = self._index.by_task.get(task_id)
         if not runs:
             return ()
         if len(runs) == 1:
-            return runs.values()
+            return self._seen(runs.values(), houses)
         depth = len(self._index.path(next(iter(runs))))
         keys = _resolved(path[2:], here)
         if keys is not None and len(keys) >= depth:
-            found = self._index.by_path.get((task_id, keys[:depth]))
-            return () if found is None else (found,)
-        return runs.values()
+            for house in houses:
+                found = self._index.by_path.get((house, task_id, keys[:depth]))
+                if found is not None:
+                    return (found,)
+            return ()
+        return self._seen(runs.values(), houses)
 
     def _put(
         self,
@@ -256,6 +284,16 @@ def taskrun_variable(run: TaskRun) -> dict[str, Any]:
     return made
 
 
+def item_variable(loop: TaskRun, iteration: int) -> dict[str, Any]:
+    """Return the variable `item` of an iteration of a Loop."""
+    item: dict[str, Any] = {"index": iteration}
+    if loop.values is not None:
+        item["value"] = loop.values[iteration]
+    if loop.keys is not None:
+        item["key"] = loop.keys[iteration]
+    return item
+
+
 def _state_of(run: TaskRun) -> dict[str, Any]:
     return {"state": run.state.current.value}
 
@@ -284,6 +322,7 @@ _MAKERS: Final[Mapping[str, _Maker]] = {
     "taskrun": Variables._taskrun,  # noqa: SLF001
     "parent": Variables._parent,  # noqa: SLF001
     "parents": Variables._parents,  # noqa: SLF001
+    "item": Variables._item,  # noqa: SLF001
     "inputs": Variables._inputs,  # noqa: SLF001
     "labels": Variables._labels,  # noqa: SLF001
     "trigger": Variables._trigger,  # noqa: SLF001

@@ -97,7 +97,7 @@ class _Maker:
     def flowable(self, depth: int) -> dict[str, Any]:
         kind = self.pick(
             "Sequential", "Parallel", "If", "Switch", "ForEach", "AllowFailure",
-            "LoopUntil", "Pause", "Dag",
+            "LoopUntil", "Pause", "Dag", "Loop",
         )  # fmt: skip
         task: dict[str, Any] = {"type": CORE + "flow." + kind}
         match kind:
@@ -114,6 +114,14 @@ class _Maker:
             case "ForEach":
                 task["values"] = self.pick(["x", "y"], ["1", "2", "3"], [], '["p","q"]', {"k": "v"})
                 task["concurrencyLimit"] = self.pick(0, 1, 2)
+                task["tasks"] = self.tasks(depth - 1, 2)
+            case "Loop":
+                task["values"] = self.pick(["x", "y"], ["1", "2", "3"], {"k": "v"})
+                task["concurrencyLimit"] = self.pick(0, 1, 2)
+                task["transmitFailed"] = self.chance(60)
+                if self.chance(30):
+                    task["breakWhen"] = self.pick("{{ item.index == 1 }}", "{{ nothing.here }}")
+                task["outputs"] = [{"id": "o", "type": "STRING", "value": "{{ item.value }}"}]
                 task["tasks"] = self.tasks(depth - 1, 2)
             case "Parallel":
                 task["concurrent"] = self.pick(0, 0, 1, 2)

@@ -47,6 +47,7 @@ def advance_sequence(
     past_failures: bool = False,
     value: str | None = None,
     iteration: int | None = None,
+    isolated: bool = False,
 ) -> bool:
     """Create the next task of a sequence, if it is time.
 
@@ -57,7 +58,7 @@ def advance_sequence(
     if last is None:
         if not branch:
             return True
-        turn.create(branch[0], parent, value, iteration)
+        turn.create(branch[0], parent, value, iteration, isolated=isolated)
         return False
     if lane.active:
         return False
@@ -67,7 +68,7 @@ def advance_sequence(
     following = len(lane.runs) if known is None else known.index + 1
     if following >= len(branch):
         return True
-    turn.create(branch[following], parent, value, iteration)
+    turn.create(branch[following], parent, value, iteration, isolated=isolated)
     return False
 
 
@@ -177,6 +178,7 @@ def advance_blocks(
     final: Branch,
     main: Callable[[], bool],
     complete: Callable[[], bool] | None = None,
+    failed: bool | None = None,
 ) -> bool:
     """Advance the block whose turn it is: main tasks, `errors` once one failed, `finally`.
 
@@ -188,13 +190,14 @@ def advance_blocks(
         final: tasks of the block `finally`.
         main: advances the main tasks; returns True when they are over.
         complete: called when the main tasks ended well; returns False to go on instead.
+        failed: whether the main tasks count as failed; None: when one of them has.
 
     Returns:
         True when everything is over.
     """
     finally_lane = scope.lanes.get(FINALLY)
     if finally_lane is None or not finally_lane.runs:
-        if not _before_finally(turn, parent, scope, errors, main, complete):
+        if not _before_finally(turn, parent, scope, errors, main, complete, failed):
             return False
         if not final:
             return True
@@ -208,14 +211,15 @@ def _before_finally(
     errors: Branch,
     main: Callable[[], bool],
     complete: Callable[[], bool] | None,
+    failed: bool | None,
 ) -> bool:
     main_lane = scope.lane(MAIN_LANE)
     errors_lane = scope.lanes.get(ERRORS)
     if errors_lane is not None and errors_lane.runs:
         return advance_sequence(turn, parent, errors_lane, errors)
-    if main_lane.counts.get(_S.FAILED):
+    if main_lane.counts.get(_S.FAILED) if failed is None else failed:
         return not errors or advance_sequence(turn, parent, scope.lane(ERRORS), errors)
-    if has_stopped(main_lane):
+    if failed is None and has_stopped(main_lane):
         return True
     if not main():
         return False

@@ -85,7 +85,7 @@ class EachRule(FlowableRule):
         values = run.values or []
         if not branch or not values:
             return True
-        for iteration in self._changed(scope):
+        for iteration in scope.changes():
             over = advance_sequence(
                 turn,
                 run,
@@ -107,9 +107,3 @@ class EachRule(FlowableRule):
         if begun == most < len(values) and (limit <= 0 or len(scope.open_iterations) < limit):
             turn.schedule(timers.CONTINUE, turn.now, run)
         return begun == len(values) and not scope.open_iterations
-
-    @staticmethod
-    def _changed(scope: Scope) -> list[int]:
-        changed = sorted(number for number in scope.changed if number in scope.iterations)
-        scope.changed.clear()
-        return changed

@@ -9,6 +9,7 @@ from domain.execution.flowables.dag import DagRule
 from domain.execution.flowables.foreach import EachRule
 from domain.execution.flowables.foreach_item import ForEachItemRule, ItemsRule
 from domain.execution.flowables.if_ import IfRule
+from domain.execution.flowables.loop import LoopRule
 from domain.execution.flowables.loop_until import LoopUntilRule
 from domain.execution.flowables.parallel import ParallelRule
 from domain.execution.flowables.pause import PauseRule
@@ -33,6 +34,7 @@ RULES: Final[dict[type[Task], FlowableRule]] = {
     t.EachSequential: _EACH,
     t.EachParallel: _EACH,
     t.Pause: PauseRule(),
+    t.Loop: LoopRule(),
     t.LoopUntil: LoopUntilRule(),
     t.Subflow: SubflowRule(),
     t.ForEachItem: ForEachItemRule(),

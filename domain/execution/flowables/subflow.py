@@ -138,7 +138,7 @@ def child_of(
     state = turn.state
 
     def render(value: Any) -> Any:
-        return turn.render_deep(value, task, run, extra=items)
+        return turn.render_deep(value, task, run, extra={"taskrun": items} if items else None)
 
     namespace, flow_id = render(subflow.namespace), render(subflow.flow_id)
     flow = turn.context.find_flow(state.tenant, namespace, flow_id, subflow.revision)

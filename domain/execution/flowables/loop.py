@@ -1,0 +1,168 @@
+"""Loop: the tasks once per value, each iteration closed to the others.
+
+Kestra 2.0 makes an execution of every iteration. Here it stays in its execution: the tasks of an
+iteration see `item` and each other's outputs as if they were alone, and hand out what the loop's
+`outputs` say.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import msgspec
+
+from domain.execution import timers
+from domain.execution.ending import interrupt
+from domain.execution.events import IterationEnded, TaskRunOpened, TaskRunOutputsSet
+from domain.execution.evolve import TERMINATED
+from domain.execution.flowables.contract import (
+    FlowableRule,
+    advance_blocks,
+    advance_sequence,
+    outcome_of,
+)
+from domain.execution.flowables.foreach import BATCH, NotValues, values_of
+from domain.execution.index import Scope
+from domain.execution.lifecycle import BAD, StateType
+from domain.execution.plan import ERRORS, FINALLY, TaskPlan
+from domain.execution.state import TaskRun
+from domain.execution.turn import Turn
+from domain.expression import ExpressionError
+from domain.flow import tasks as t
+from domain.log import Level
+
+_S = StateType
+COUNT: Final = "iterationCount"
+_BROKEN: Final = "broken"
+_STORED: Final = "kestra://"
+
+
+class LoopRule(FlowableRule):
+    """`transmitFailed`: a failed iteration ends the loop; `breakWhen`: a good one may."""
+
+    def open(self, turn: Turn, task: TaskPlan, run: TaskRun) -> None:
+        """Render the values, once."""
+        loop = task.task
+        assert isinstance(loop, t.Loop)
+        try:
+            values = values_of(turn, task, run, self._source(turn, task, run, loop.values))
+        except NotValues as error:
+            turn.emit(TaskRunOpened(id=run.id))
+            self.fail(turn, task, run, str(error))
+            return
+        keys: list[str] | None = None
+        if isinstance(loop.values, dict):
+            entries = [msgspec.json.decode(value) for value in values]
+            keys = [str(entry["key"]) for entry in entries]
+            values = [_text(entry["value"]) for entry in entries]
+        counts = {COUNT: len(values), TERMINATED: 0}
+        turn.emit(TaskRunOpened(id=run.id, values=values, keys=keys, outputs=counts))
+
+    @staticmethod
+    def _source(turn: Turn, task: TaskPlan, run: TaskRun, source: Any) -> Any:
+        """Return what is looped over; a stored file gives one value a line."""
+        if not isinstance(source, str):
+            return source
+        rendered = turn.render(source, task, run)
+        if not rendered.startswith(_STORED):
+            return source
+        text = turn.render(f"{{{{ read({msgspec.json.encode(rendered).decode()}) }}}}", task, run)
+        return [line for line in text.splitlines() if line]
+
+    def resolve(self, turn: Turn, task: TaskPlan, run: TaskRun) -> None:
+        """Go on in the iterations that changed, begin new ones, or end the loop."""
+        loop = task.task
+        assert isinstance(loop, t.Loop)
+        scope = turn.scope(run)
+        # iterations first: whether the loop has failed depends on them
+        self._look_at_changed(turn, task, run, loop, scope)
+        failed = loop.transmit_failed and outcome_of(scope.lane("tasks")) in BAD
+        over = advance_blocks(
+            turn,
+            run,
+            scope,
+            errors=task.tasks(ERRORS),
+            final=task.tasks(FINALLY),
+            main=lambda: self._begin_more(turn, task, run, loop, scope),
+            failed=failed,
+        )
+        if over:
+            state = outcome_of(scope.lane("tasks"))
+            self.end(turn, task, run, state if loop.transmit_failed else _S.SUCCESS)
+
+    def _look_at_changed(
+        self, turn: Turn, task: TaskPlan, run: TaskRun, loop: t.Loop, scope: Scope
+    ) -> None:
+        branch = task.tasks("tasks")
+        values = run.values or []
+        for number in scope.changes():
+            lane = scope.iterations[number]
+            if number in scope.over:
+                scope.open_iterations.discard(number)
+                continue
+            over = advance_sequence(
+                turn, run, lane, branch, value=values[number], iteration=number, isolated=True
+            )
+            if over:
+                self._end_iteration(turn, task, run, loop, scope, number)
+
+    def _end_iteration(
+        self, turn: Turn, task: TaskPlan, run: TaskRun, loop: t.Loop, scope: Scope, number: int
+    ) -> None:
+        lane = scope.iterations[number]
+        last = lane.last
+        assert last is not None
+        outputs: dict[str, Any] = {}
+        problems: list[str] = []
+        for output in loop.outputs:
+            try:
+                outputs[output.id] = turn.render_typed(output.value, task, last)
+            except ExpressionError as error:
+                problems.append(f"Failed to render output '{output.id}': {error}")
+        state = outcome_of(lane)
+        breaks = False
+        if loop.break_when is not None:
+            extra = {"iteration": {"state": state.value, "outputs": outputs}}
+            try:
+                breaks = turn.holds(loop.break_when, task, last, extra=extra)
+            except ExpressionError as error:
+                problems.append(f"Failed to evaluate breakWhen: {error}")
+        turn.record_answers()
+        for problem in problems:
+            turn.log(Level.ERROR, problem, run)
+        turn.emit(IterationEnded(id=run.id, iteration=number, state=state, outputs=outputs))
+        scope.open_iterations.discard(number)
+        if breaks:
+            others = [r for n in sorted(scope.open_iterations) for r in _runs(scope, n)]
+            inside = [child for other in others for child in turn.descendants(other)]
+            interrupt(turn, [*inside, *others], _S.SUCCESS, forced=True)
+            turn.emit(TaskRunOutputsSet(id=run.id, outputs={_BROKEN: True}))
+
+    def _begin_more(
+        self, turn: Turn, task: TaskPlan, run: TaskRun, loop: t.Loop, scope: Scope
+    ) -> bool:
+        branch = task.tasks("tasks")
+        values = run.values or []
+        if not branch or not values:
+            return True
+        if (run.outputs or {}).get(_BROKEN):
+            return not scope.lane("tasks").active
+        if turn.waits_for(timers.CONTINUE, run):
+            return False
+        begun = len(scope.iterations)
+        most = min(len(values), begun + BATCH)
+        limit = loop.concurrency_limit
+        while begun < most and (limit <= 0 or len(scope.open_iterations) < limit):
+            turn.create(branch[0], run, values[begun], begun, isolated=True)
+            begun += 1
+        if begun == most < len(values) and (limit <= 0 or len(scope.open_iterations) < limit):
+            turn.schedule(timers.CONTINUE, turn.now, run)
+        return begun == len(values) and not scope.open_iterations
+
+
+def _runs(scope: Scope, number: int) -> list[TaskRun]:
+    return list(scope.iterations[number].runs.values())
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else msgspec.json.encode(value).decode()
