@@ -14,14 +14,18 @@ from threading import RLock
 import msgspec
 
 from domain.errors import LogUnavailable, UnreadableRecord
+from domain.execution.commands import CreateExecution
 from domain.execution.events import CommandRejected
-from domain.execution.fold import RECORDS, continues, fold_record
+from domain.execution.fold import RECORDS, continues, decode_state, encode_state, fold_record
 from domain.execution.record import EventRecord
 from domain.execution.state import Execution
 from domain.ports.gateway import Outcome
 from domain.ports.log import LogReader, Tail
 from domain.record.envelope import Record
 from domain.record.topics import EXECUTION_EVENTS
+
+_CREATE = CreateExecution.__struct_config__.tag
+"""Tag of the one command whose answer shows its execution as created, whatever came after."""
 
 
 class WindowOptions(msgspec.Struct, frozen=True):
@@ -224,6 +228,8 @@ def _outcome(record: EventRecord, state: Execution | None) -> Outcome:
     first = record.events[0]
     if isinstance(first, CommandRejected):
         return Outcome(accepted=False, code=first.code, message=first.message, execution=state)
+    if state is not None and record.command != _CREATE:
+        state = decode_state(encode_state(state))  # the next record moves the one of the window
     return Outcome(accepted=True, execution=state)
 
 

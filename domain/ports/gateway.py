@@ -24,7 +24,8 @@ class Outcome(msgspec.Struct, frozen=True):
     message: str = ""
     """Rejection text when refused."""
     execution: Execution | None = None
-    """The execution after the step, where the window has it. Read only: it is not a copy."""
+    """The execution as of the step, where the window has it; of a creation and a refusal as it is
+    now: read only, not a copy."""
 
 
 class CommandGateway(Protocol):

@@ -75,6 +75,19 @@ async def test_a_record_that_lost_its_race_answers_nobody(world: World) -> None:
     assert (await answer).accepted
 
 
+async def test_an_action_answers_as_of_its_own_step(world: World) -> None:
+    gateway = LogGateway(world.log, world.window)
+    await gateway.submit(create(world))
+    pause = c.PauseExecution(execution_id="e1", command_id="p1", issuer="me")
+    outcome = await gateway.submit(pause)
+    world.append("e1", e.ExecutionEnded(state=StateType.KILLED))
+    assert outcome.execution is not None
+    assert outcome.execution.state.current is StateType.PAUSED
+    now = world.window.get("e1")
+    assert now is not None
+    assert now.state.current is StateType.KILLED
+
+
 @pytest.fixture
 def anyio_backend() -> str:
     return "asyncio"
