@@ -8,6 +8,7 @@ import msgspec
 from litestar import Request
 
 from api.errors import ApiError, invalid_json, missing_body, unsupported_media_type
+from domain.json_words import json_fault
 
 T = TypeVar("T")
 
@@ -48,4 +49,14 @@ async def read_json(request: Request[Any, Any, Any], shape: type[T], name: str) 
     try:
         return msgspec.json.decode(raw, type=shape)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise invalid_json(name, str(error)) from None
+        raise _broken(name, raw, error) from None
+
+
+def _broken(name: str, raw: bytes, error: Exception) -> ApiError:
+    fault = json_fault(raw.decode(errors="replace"))
+    if fault is None:
+        return invalid_json(name, str(error))
+    if len(fault.path) > 1 and isinstance(fault.path[0], int):
+        path = f"java.util.ArrayList[{fault.path[0]}]"
+        return invalid_json(name, f"{fault} (through reference chain: {path})", path)
+    return invalid_json(name, str(fault))

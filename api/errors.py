@@ -112,10 +112,16 @@ def unconvertible(name: str, value: str, why: str) -> ApiError:
     return ApiError(422, f"Internal server error: {text}")
 
 
-def invalid_json(name: str, why: str) -> ApiError:
-    """422: a JSON body is broken or not of the expected shape."""
+def invalid_json(name: str, why: str, path: str | None = None) -> ApiError:
+    """422: a JSON body is broken or not of the expected shape.
+
+    Args:
+        name: what errors call the body.
+        why: the reason.
+        path: where in the body, as `java.util.ArrayList[0]`; None: the body as a whole.
+    """
     text = f"Failed to convert argument [{name}] for value [null] due to: {why}"
-    return ApiError(422, "Invalid json mapping", [Detail(text, f"/{name}")])
+    return ApiError(422, "Invalid json mapping", [Detail(text, path or f"/{name}")])
 
 
 def unsupported_media_type(given: str, *allowed: str) -> ApiError:

@@ -383,6 +383,7 @@ def _resumed(state: Execution, event: e.ExecutionResumed, at: datetime) -> None:
     if state.held:
         state.held = False
     else:
+        state.metadata.attempt_number += 1
         state.state.move(StateType.RESTARTED, at)
 
 

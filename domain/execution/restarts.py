@@ -180,7 +180,8 @@ def replay(turn: Turn, command: c.ReplayExecution) -> None:
     state = turn.state
     new_id = command.new_execution_id
     creation = _creation(turn, command.command_id, new_id)
-    creation.labels = _with_label(creation.labels, REPLAY)
+    if all(label.key != REPLAY for label in creation.labels):
+        creation.labels = [*creation.labels, Label(REPLAY, "true")]
     creation.breakpoints = command.breakpoints
     if command.flow_revision is not None:
         creation.flow_revision = command.flow_revision
@@ -215,7 +216,7 @@ def _creation(turn: Turn, command_id: str, new_id: str) -> c.CreateExecution:
         namespace=state.namespace,
         flow_id=state.flow_id,
         flow_revision=state.flow_revision,
-        labels=[label for label in state.labels if label.key not in (RESTARTED, REPLAYED, REPLAY)],
+        labels=list(state.labels),
         inputs=state.inputs,
         trigger=state.trigger,
         kind=state.kind,

@@ -29,8 +29,10 @@ from domain.flow.input_types import (
     StringInput,
     TimeInput,
 )
+from domain.flow.java_dates import date_fault, time_fault
 from domain.flow.violations import as_text
 from domain.flow.yaml import YamlError, read_yaml
+from domain.json_words import json_fault
 from domain.ports.encryption import ENCRYPTED_TYPE
 
 Encrypt = Callable[[str], str]
@@ -93,7 +95,7 @@ def parse_items(item_type: str, value: Any, *, commas: bool) -> list[Any]:
             items = json.loads(value)
         except (ValueError, RecursionError) as error:
             if not commas:
-                raise _expected("ARRAY", value, str(error)) from None
+                raise _expected("ARRAY", value, _json_words(value, error)) from None
             items = [part.strip() for part in value.split(",")] if value.strip() else []
         if commas and not isinstance(items, list):
             items = [part.strip() for part in value.split(",")]
@@ -105,6 +107,9 @@ def parse_items(item_type: str, value: Any, *, commas: bool) -> list[Any]:
         try:
             found.append(parse_value(item_type, item))
         except BadValue as error:
+            if not commas:
+                cause = f"Unable to parse array element as `{item_type}` on `{as_text(item)}`"
+                raise BadValue(cause) from None
             causes.extend(error.causes)
     if causes:
         raise BadValue(*causes)
@@ -229,7 +234,7 @@ def _instant(value: Any) -> str:
     try:
         return instant_text(parse_instant(text))
     except ValueError as error:
-        raise _expected("DATETIME", text, _java_words(text, error)) from None
+        raise _expected("DATETIME", text, _instant_words(text, error)) from None
 
 
 def _date(value: Any) -> str:
@@ -238,8 +243,8 @@ def _date(value: Any) -> str:
         if len(text) != 10:
             raise ValueError("length")
         return date.fromisoformat(text).isoformat()
-    except ValueError as error:
-        raise _expected("DATE", text, _java_words(text, error)) from None
+    except ValueError:
+        raise _expected("DATE", text, date_fault(text)) from None
 
 
 def _time(value: Any) -> str:
@@ -250,8 +255,8 @@ def _time(value: Any) -> str:
             raise ValueError("shape")
         hour, minute, second, fraction = found.groups()
         time(int(hour), int(minute), int(second or 0))
-    except ValueError as error:
-        raise _expected("TIME", text, _java_words(text, error)) from None
+    except ValueError:
+        raise _expected("TIME", text, time_fault(text)) from None
     rest = (fraction or "").rstrip("0")
     return f"{hour}:{minute}:{second or '00'}" + (f".{rest}" if rest else "")
 
@@ -271,7 +276,7 @@ def _json(value: Any) -> Any:
     try:
         return json.loads(value, parse_constant=_no_constant)
     except (ValueError, RecursionError) as error:
-        raise _expected("JSON", value, str(error)) from None
+        raise _expected("JSON", value, _json_words(value, error)) from None
 
 
 def _ion(value: Any) -> Any:
@@ -351,14 +356,16 @@ def _expected(type_: str, received: str, reason: str) -> BadValue:
     return BadValue(f"Expected `{type_}` but received `{shown}` with errors:\n```\n{reason}\n```")
 
 
-def _java_words(text: str, error: ValueError) -> str:
+def _instant_words(text: str, error: ValueError) -> str:
     """Return the parser's reason as clients know it."""
-    shown = text if len(text) <= 64 else text[:64] + "..."
     if "could not be parsed" in str(error):
         return str(error)
-    if re.fullmatch(r"[\d:T.Zz+-]*", text) and re.match(r"\d\d", text):
-        return f"Text '{shown}' could not be parsed: {error}"
+    shown = text if len(text) <= 64 else text[:64] + "..."
     return f"Text '{shown}' could not be parsed at index 0"
+
+
+def _json_words(text: str, error: Exception) -> str:
+    return str(json_fault(text) or error)
 
 
 def _matches(pattern: str, text: str) -> None:
