@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from api.management import create_management_app
 from domain.execution.commands import FireTimer
 from domain.execution.context import Settings
+from domain.execution.state import Timer
 from domain.flow.core_specs import CORE_CATALOGUE
 from domain.ids import derived
 from domain.ports.log import Log
@@ -235,12 +236,13 @@ def _executor(shop: _Shop) -> None:
 
     member = shop.config.executor.id or socket.gethostname()
 
-    def due(partition: int, execution_id: str, timer_id: str) -> None:
+    def due(partition: int, execution_id: str, timer: Timer) -> None:
         command = FireTimer(
             execution_id=execution_id,
-            command_id=derived("fire", execution_id, timer_id),
+            command_id=derived("fire", execution_id, timer.id, timer.due.isoformat()),
             issuer=member,
-            timer_id=timer_id,
+            timer_id=timer.id,
+            due=timer.due,
         )
         outgoing = Outgoing(EXECUTION_COMMANDS, execution_id, encode(command), partition=partition)
         shop.log.writer.send(outgoing, _or_fatal(shop.fatal))

@@ -10,8 +10,8 @@ from threading import Condition, Thread
 from domain.execution.state import Timer
 from domain.ports.clock import Clock
 
-Due = Callable[[int, str, str], None]
-"""Called with partition, execution id and timer id when a timer is due, on the clock's thread."""
+Due = Callable[[int, str, Timer], None]
+"""Called with partition, execution id and timer when a timer is due, on the clock's thread."""
 
 _Key = tuple[str, str]
 
@@ -23,7 +23,7 @@ class TimerClock:
         self._clock = clock
         self._due = due
         self._heap: list[tuple[datetime, _Key]] = []
-        self._live: dict[_Key, tuple[datetime, int]] = {}
+        self._live: dict[_Key, tuple[Timer, int]] = {}
         self._changed = Condition()
         self._closed = False
         self._thread = Thread(target=self._run, name="executor-timers", daemon=True)
@@ -47,7 +47,7 @@ class TimerClock:
         """Fire a timer when its time has come; the same timer again moves it."""
         key = (execution_id, timer.id)
         with self._changed:
-            self._live[key] = (timer.due, partition)
+            self._live[key] = (timer, partition)
             heapq.heappush(self._heap, (timer.due, key))
             if self._heap[0][1] == key:
                 self._changed.notify_all()
@@ -88,7 +88,7 @@ class TimerClock:
                     return
             self._due(*due)
 
-    def _next(self) -> tuple[int, str, str] | None:
+    def _next(self) -> tuple[int, str, Timer] | None:
         """Wait, with the lock held, for the next timer that is due; None when closed."""
         while not self._closed:
             moment = self._first()
@@ -107,13 +107,13 @@ class TimerClock:
         while self._heap:
             moment, key = self._heap[0]
             live = self._live.get(key)
-            if live is not None and live[0] == moment:
+            if live is not None and live[0].due == moment:
                 return moment
             heapq.heappop(self._heap)
         return None
 
-    def _take(self) -> tuple[int, str, str]:
+    def _take(self) -> tuple[int, str, Timer]:
         """Take the timer at the top of the heap, which is live."""
         _, key = heapq.heappop(self._heap)
-        _, partition = self._live.pop(key)
-        return partition, key[0], key[1]
+        timer, partition = self._live.pop(key)
+        return partition, key[0], timer

@@ -105,6 +105,9 @@ class FireTimer(Command, tag="timer.fire"):
     """A timer of the execution is due."""
 
     timer_id: str
+    due: datetime | None = None
+    """The moment that the timer was set for: one that was set anew since is not fired. None: the
+    timer of that name, whenever it is due."""
 
 
 class RestartSubflow(Command, tag="subflow.restart"):

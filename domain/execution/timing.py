@@ -21,7 +21,7 @@ _S = StateType
 def fire(turn: Turn, command: FireTimer) -> None:
     """Do what a timer is for."""
     timer = turn.state.timers.get(command.timer_id)
-    if timer is None:
+    if timer is None or command.due not in {None, timer.due}:
         return
     run = turn.state.task_runs.get(timer.task_run_id) if timer.task_run_id else None
     pausing = run is not None and timer.purpose == timers.PAUSE

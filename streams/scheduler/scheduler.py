@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from domain.execution.context import DEFAULT_SETTINGS, Settings
+from domain.execution.state import Timer
 from domain.flow.input_values import Encrypt
 from domain.ports.clock import Clock
 from domain.ports.log import Log
@@ -84,9 +85,9 @@ def build_scheduler(
     commands = TriggerCommands(log.writer, fatal)
     declared = DeclaredTriggers(flows, commands)
 
-    def due(partition: int, text: str, timer_id: str) -> None:
+    def due(partition: int, text: str, timer: Timer) -> None:
         try:
-            stepper.due(partition, text, timer_id)
+            stepper.due(partition, text, timer.id)
         except Exception as error:  # noqa: BLE001 - the clock's thread must not die unseen
             fatal(error)
 

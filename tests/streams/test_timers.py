@@ -22,7 +22,9 @@ def fired() -> Fired:
 
 @pytest.fixture
 def timers(fired: Fired) -> Iterator[TimerClock]:
-    clock = TimerClock(SystemClock(), lambda *due: fired.put(due))
+    clock = TimerClock(
+        SystemClock(), lambda partition, key, timer: fired.put((partition, key, timer.id))
+    )
     clock.start()
     yield clock
     clock.close()
