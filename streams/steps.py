@@ -267,7 +267,8 @@ class StepHandler:
         assert start is not None
         self._distrust(number, known)
         self._catch_up(number, known)
-        known.recent.clear()
+        # whoever wrote the others may have died before their effects: they are ours to send
+        known.recent = {offset: r for offset, r in known.recent.items() if offset >= start}
         for command in self._log.reader.read(self.topic, number, start, known.stepped + 1):
             self._process(command, known, _nothing)
 

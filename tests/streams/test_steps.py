@@ -248,6 +248,26 @@ def test_record_of_a_zombie_makes_the_owner_fold_anew_and_step_its_losers_again(
     assert engine.counter.sums == fold.sums
 
 
+def test_effects_of_a_zombie_that_died_before_sending_them_are_sent_by_the_owner() -> None:
+    engine = Engine()
+    engine.soon = lambda call: call()
+    engine.restart("owner")
+    engine.command("a", add=1)
+    engine.drive(0)
+    # a zombie stepped command 1 before us, and died of it: we hear of it before the command
+    engine.command("a", add=1)
+    zombie = {"sequence": 2, "add": 1}
+    headers = {WRITER: "zombie", COMMAND_OFFSET: "1"}
+    engine.log.append(
+        [Outgoing(EXECUTION_EVENTS, "a", json.dumps(zombie).encode(), headers=headers)]
+    )
+
+    engine.drive(1)
+
+    assert [sequence for _, sequence, _ in engine.events()] == [1, 2]
+    assert engine.lines() == ["1", "2"]
+
+
 def test_revoked_partition_is_forgotten(engine: Engine) -> None:
     engine.command("a", add=1)
     engine.drive(0)
