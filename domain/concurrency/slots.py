@@ -37,11 +37,10 @@ class FlowSlots(msgspec.Struct):
             self.waiting.pop(who, None)
             self.holders[who] = wish.ask
             return []
-        if who not in self.waiting:
-            if len(self.holders) >= self.limit:
-                refused = _REFUSED.get(wish.behavior)
-                if refused is not None:
-                    return [self._answer(who, wish.ask, refused)]
+        if who not in self.waiting and len(self.holders) >= self.limit:
+            refused = _REFUSED.get(wish.behavior)
+            if refused is not None:
+                return [self._answer(who, wish.ask, refused)]
         self.waiting[who] = wish
         granted = self._grant()
         if who in self.waiting:
