@@ -21,6 +21,7 @@ from domain.errors import (
 )
 from domain.flow.violations import FlowViolation, constraints, entity_errors
 from projections.search import InvalidSort, UnsupportedFilter
+from projections.store import StoreUnavailable
 
 _PROBLEMS = "https://kestra.io/docs/api-reference/problems/"
 _SLUGS = {
@@ -164,7 +165,7 @@ def of_domain(error: TidewheelError) -> ApiError:
         return not_found(text)
     if isinstance(error, Conflict):
         return illegal_state(text)
-    if isinstance(error, LogUnavailable):
+    if isinstance(error, LogUnavailable | StoreUnavailable):
         return ApiError(503, f"Service Unavailable: {text}")
     if isinstance(error, InvalidFlow):
         return invalid_flow(error)

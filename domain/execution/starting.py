@@ -46,6 +46,10 @@ def start(turn: Turn, run: TaskRun) -> None:
     if isinstance(task.task, t.ExecutorTask):
         carry_out(turn, task, run)
         return
+    if type(task.task) not in RULES:
+        turn.log(Level.ERROR, f"Tasks of type {task.task.type} cannot be run yet", run)
+        turn.emit(TaskRunEnded(id=run.id, state=_S.FAILED))
+        return
     _open(turn, task, run)
 
 

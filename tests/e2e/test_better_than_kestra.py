@@ -31,6 +31,19 @@ _numbers = itertools.count(1)
 
 
 @pytest.fixture
+def rest(server: Running) -> Rest:
+    """The client of the shared server, once its index answers: a new one says 503 at first."""
+
+    def answers() -> bool:
+        found = server.rest.client.get("/executions/search").status_code
+        assert found in {200, 503}
+        return found == 200
+
+    until(answers, "an index that answers")
+    return server.rest
+
+
+@pytest.fixture
 def namespace() -> str:
     """A namespace of a test's own."""
     return f"better.test{next(_numbers)}"
