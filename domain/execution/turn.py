@@ -154,7 +154,8 @@ class Turn:
         """Create the run of a task."""
         state = self.state
         parent_id = None if parent is None or task.lane == ON_PAUSE else parent.id
-        place = parent_id or ""
+        # a task of onPause stands at the top, and yet each pause has its own
+        place = "" if parent is None else parent.id
         if state.removals:
             place = f"{place}#{state.removals}"
         run_id = task_run_id(

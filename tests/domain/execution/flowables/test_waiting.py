@@ -122,6 +122,22 @@ tasks:
     assert runs(execution, "s")[0].parent_id is None
 
 
+def test_every_pause_of_a_loop_has_its_own_on_pause() -> None:
+    world = World(
+        flow(f"""
+tasks:
+  - id: each
+    type: {FLOW}ForEach
+    values: [1, 2]
+    tasks: [{{id: p, type: {FLOW}Pause, onPause: {{id: ask, {LOG}}}}}]
+""")
+    )
+    execution = world.run()
+    world.tell(c.ResumeExecution, execution)
+    world.settle()
+    assert [run.state.current.value for run in runs(execution, "ask")] == ["SUCCESS", "SUCCESS"]
+
+
 def test_loop_until_goes_round_until_the_condition_holds() -> None:
     world = World(
         flow(f"""
