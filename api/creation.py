@@ -14,6 +14,7 @@ from api.breakpoints import read_breakpoints
 from api.context import Context, context, user_name
 from api.errors import ApiError, illegal_state, invalid_entity, not_found
 from api.forms import Form, read_form
+from api.input_views import given_inputs
 from api.labels import creation_labels, nested
 from api.parameters import Parameters, read_labels, read_moment
 from api.reply import Reply
@@ -106,21 +107,27 @@ async def begin(request: Request[Any, Any, Any], namespace: str, flow_id: str) -
     own = context(request)
     execution = await create(request, namespace, flow_id)
     if not Parameters.of(request).truth("wait"):
-        rejected = execution.closed and not execution.task_runs
-        view = execution_view if rejected else created_view
-        return reply.json(view(execution, own.url(execution)))
+        # by its history: it may have moved on, on another thread
+        rejected = any(moment.state.is_terminal for moment in execution.state.histories[1:2])
+        if rejected:
+            return reply.json(execution_view(execution, own.url(execution)))
+        view = created_view(execution, own.url(execution))
+        flow = own.ports.flows.get(DEFAULT_TENANT, namespace, flow_id, execution.flow_revision)
+        if flow is not None and "inputs" in view:
+            view["inputs"] = given_inputs(flow.inputs, view["inputs"])
+        return reply.json(view)
     ended = await own.ports.window.ended(execution.id, own.options.limits.wait_seconds)
     return reply.json(execution_view(ended or execution, own.url(execution)))
 
 
 def runnable_flow(own: Context, namespace: str, flow_id: str, revision: int | None = None) -> Flow:
     """Return a flow that may be run; raises ApiError 404 or 409."""
+    stored = own.ports.flows.revision(DEFAULT_TENANT, namespace, flow_id, revision)
+    if stored is None or stored.deleted or stored.withdrawn:
+        raise not_found("Requested Flow is not found.")
     flow = own.ports.flows.get(DEFAULT_TENANT, namespace, flow_id, revision)
     if flow is None:
-        stored = own.ports.flows.revision(DEFAULT_TENANT, namespace, flow_id, revision)
-        if stored is not None and not stored.deleted:
-            raise illegal_state("Requested Flow is not valid.")
-        raise not_found("Requested Flow is not found.")
+        raise illegal_state("Requested Flow is not valid.")
     if flow.disabled:
         raise illegal_state("Requested Flow is disabled.")
     return flow

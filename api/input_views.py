@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from datetime import timedelta
 from typing import Any
 
 from api.views.flow import shown_inputs
+from api.views.text import duration, instant
 from domain.flow.common import Check
+from domain.flow.input_types import ArrayInput, FormInput, Input
+from domain.flow.input_values import parse_instant
 from domain.flow.inputs import InputValue, ResolvedInputs
 
 
@@ -24,6 +28,32 @@ def inputs_view(
             for check in failed
         ],
     }
+
+
+def given_inputs(declared: Iterable[Input], values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the inputs of an execution as the answer to its creation shows them.
+
+    Instants without needless digits and durations as ISO texts; read back, an execution shows them
+    as its expressions see them.
+    """
+    kinds = {item.id: item for item in declared}
+    return {name: _given(kinds.get(name), value) for name, value in values.items()}
+
+
+def _given(declared: Input | None, value: Any) -> Any:
+    if isinstance(declared, FormInput) and isinstance(value, dict):
+        return given_inputs(declared.inputs, value)
+    if isinstance(declared, ArrayInput) and isinstance(value, list):
+        return [_given_value(declared.item_type, item) for item in value]
+    return value if declared is None else _given_value(declared.type, value)
+
+
+def _given_value(kind: str, value: Any) -> Any:
+    if kind == "DURATION" and isinstance(value, int | float):
+        return duration(timedelta(seconds=value))
+    if kind == "DATETIME" and isinstance(value, str):
+        return instant(parse_instant(value))
+    return value
 
 
 def _input_view(item: InputValue) -> dict[str, Any]:

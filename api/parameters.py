@@ -89,11 +89,12 @@ class Parameters:
     def number(self, name: str, default: int | None = None) -> int | None:
         """A whole number; raises ApiError 422 for anything else."""
         value = self.text(name)
-        if value is None:
-            return default
-        if not re.fullmatch(r"[+-]?\d{1,10}", value, re.ASCII):
-            raise unconvertible(name, value, f'For input string: "{value}"')
-        return int(value)
+        return default if value is None else _whole(name, value)
+
+    def numbers(self, name: str) -> list[int]:
+        """The whole numbers of a name, at least one; raises ApiError 400, 422."""
+        self.require(name)
+        return [_whole(name, value) for value in self.texts(name)]
 
     def truth(self, name: str, *, default: bool = False) -> bool:
         """A boolean; what is none counts as false."""
@@ -119,6 +120,12 @@ class Parameters:
         if found is None:
             raise unconvertible(name, value, f"Text '{value}' could not be parsed at index 0")
         return found
+
+
+def _whole(name: str, value: str) -> int:
+    if not re.fullmatch(r"[+-]?\d{1,10}", value, re.ASCII):
+        raise unconvertible(name, value, f'For input string: "{value}"')
+    return int(value)
 
 
 def read_moment(text: str) -> datetime | None:

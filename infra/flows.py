@@ -133,7 +133,7 @@ class FlowStore:
     def revision(
         self, tenant: str, namespace: str, flow_id: str, revision: int | None = None
     ) -> FlowRevision | None:
-        """The stored revision, deleted ones included."""
+        """The stored revision, deleted and withdrawn ones included."""
         with self._lock:
             history = self._histories.get(flow_key(tenant, namespace, flow_id))
             if history is None:
@@ -145,11 +145,12 @@ class FlowStore:
         return None if place is None else self._read(place)
 
     def revisions(self, tenant: str, namespace: str, flow_id: str) -> list[FlowRevision]:
-        """All revisions, oldest first."""
+        """All revisions that are not withdrawn, oldest first."""
         with self._lock:
             history = self._histories.get(flow_key(tenant, namespace, flow_id))
             places = [] if history is None else [history.places[n] for n in sorted(history.places)]
-        return [found for place in places if (found := self._read(place)) is not None]
+        found = [self._read(place) for place in places]
+        return [revision for revision in found if revision is not None and not revision.withdrawn]
 
     def latest(self, tenant: str | None = None) -> Iterator[FlowRevision]:
         """The latest revision of every flow that is not deleted."""
@@ -180,8 +181,14 @@ class FlowStore:
             return  # the indexer puts it aside; a flow nobody can read is not in force
         key = flow_key(revision.tenant, revision.namespace, revision.id)
         history = self._histories.setdefault(key, _History())
-        if revision.revision in history.places:
+        former = history.places.get(revision.revision)
+        if former is not None and not revision.withdrawn:
             return  # another writer took the number first
+        if revision.withdrawn:
+            stored = None if former is None else self._read(former)
+            if stored is None or stored.writer == revision.writer:
+                history.places[revision.revision] = record.position
+            return
         history.places[revision.revision] = record.position
         if history.latest is None or revision.revision > history.latest.revision:
             history.latest = revision
@@ -203,6 +210,10 @@ class LogFlowWriter:
     async def delete(self, tenant: str, namespace: str, flow_id: str) -> FlowRevision:
         """Write the deletion as a revision of its own. Raises NotFound."""
         return await asyncio.to_thread(self._delete, tenant, namespace, flow_id)
+
+    async def withdraw(self, revision: FlowRevision) -> None:
+        """Show an old revision no more. The latest one of a flow must not be withdrawn."""
+        await asyncio.to_thread(self._withdraw, revision)
 
     def seed(self, files: Iterable[Path]) -> None:
         """Store flows of files when there is no flow at all."""
@@ -254,6 +265,10 @@ class LogFlowWriter:
 
         return self._write(tenant, namespace, flow_id, next_revision)
 
+    def _withdraw(self, revision: FlowRevision) -> None:
+        gone = msgspec.structs.replace(revision, withdrawn=True)
+        self._store.wait_for(*self._append(gone))
+
     def _write(
         self,
         tenant: str,
@@ -268,18 +283,28 @@ class LogFlowWriter:
             if wanted is None:
                 assert latest is not None
                 return latest
-            record_key = f"{key}/{wanted.revision}/{wanted.writer}"
-            # by the flow, not by the record's key: one order for all writers of a flow
-            partition = partition_of(key, self._log.writer.partitions(FLOWS))
-            [position] = self._log.writer.append(
-                [Outgoing(FLOWS, record_key, encode(wanted), partition=partition)]
-            )
-            self._store.wait_for(position.partition, position.offset + 1)
+            partition, next_offset = self._append(wanted)
+            self._store.wait_for(partition, next_offset)
             stored = self._store.revision(tenant, namespace, flow_id, wanted.revision)
             if stored is not None and stored.writer == wanted.writer:
                 return stored
             # the loser takes its record back, or compaction would keep it for ever
             self._log.writer.append(
-                [Outgoing(FLOWS, record_key, None, partition=position.partition)]
+                [Outgoing(FLOWS, _record_key(wanted), None, partition=partition)]
             )
         raise LogUnavailable(f"flow {key} is being written by too many at once")
+
+    def _append(self, revision: FlowRevision) -> tuple[int, int]:
+        """Append a revision; returns its partition and the offset behind it."""
+        key = flow_key(revision.tenant, revision.namespace, revision.id)
+        # by the flow, not by the record's key: one order for all writers of a flow
+        partition = partition_of(key, self._log.writer.partitions(FLOWS))
+        [position] = self._log.writer.append(
+            [Outgoing(FLOWS, _record_key(revision), encode(revision), partition=partition)]
+        )
+        return partition, position.offset + 1
+
+
+def _record_key(revision: FlowRevision) -> str:
+    key = flow_key(revision.tenant, revision.namespace, revision.id)
+    return f"{key}/{revision.revision}/{revision.writer}"

@@ -10,7 +10,7 @@ from litestar import Controller, delete, post
 from api import actions
 from api.actions import Action, Commands
 from api.body import read_json
-from api.bulk import carry_out, collect
+from api.bulk import carry_out, collect, counted
 from api.context import context
 from api.controllers.execution_actions import commands, raise_any, required_state
 from api.controllers.filters import EXECUTION_FLAT
@@ -73,6 +73,16 @@ async def ids_of(request: Http) -> list[str]:
     return await read_json(request, list[str], "executionsId")
 
 
+async def _restart(request: Http, ids: list[str]) -> Reply:
+    """Restart one after the other: one with nothing to restart ends it, those before it run."""
+    own = context(request)
+    found = await collect(own, actions.RESTART, ids)
+    for execution in found:
+        raise_any(actions.RESTART.check(execution))
+        await carry_out(own, [execution], commands(request).restart)
+    return counted(len(found))
+
+
 class ExecutionBulk(Controller):
     """Routes of bulk actions."""
 
@@ -114,13 +124,12 @@ class ExecutionBulk(Controller):
     @post("/restart/by-ids", operation_id="restartExecutionsByIds", status_code=200)
     async def restart_ids(self, request: Http) -> Reply:
         """Run again what failed in executions."""
-        make = commands(request).restart
-        return await by_ids(request, actions.RESTART, make, await ids_of(request))
+        return await _restart(request, await ids_of(request))
 
     @post("/restart/by-query", operation_id="restartExecutionsByQuery", status_code=200)
     async def restart_query(self, request: Http) -> Reply:
         """Run again what failed in the executions found."""
-        return await by_query(request, actions.RESTART, commands(request).restart)
+        return await _restart(request, await found_ids(request))
 
     @post("/replay/by-ids", operation_id="replayExecutionsByIds", status_code=200)
     async def replay_ids(self, request: Http) -> Reply:

@@ -14,7 +14,7 @@ from api.controllers.filters import FLOW_FLAT
 from api.controllers.flow_bulk import json_documents, store_all
 from api.controllers.http import Http, Segment
 from api.edge import segment
-from api.errors import missing_body, not_found
+from api.errors import illegal_argument, missing_body, not_found
 from api.flow_edit import with_task
 from api.parameters import Parameters, read_page, read_query, read_sorts
 from api.reply import Reply
@@ -115,7 +115,9 @@ class Flows(Controller):
         own, parameters = context(request), Parameters.of(request)
         revision = parameters.number("revision")
         found = own.ports.flows.revision(DEFAULT_TENANT, namespace, flow_id, revision)
-        if found is None or (found.deleted and not parameters.truth("allowDeleted")):
+        if found is None or found.withdrawn:
+            raise not_found()
+        if found.deleted and not parameters.truth("allowDeleted"):
             raise not_found()
         return reply.json(flows.shown(own, found, source=parameters.truth("source")))
 
@@ -151,6 +153,25 @@ class Flows(Controller):
         if not Parameters.of(request).truth("allowDelete"):
             found = [revision for revision in found if not revision.deleted]
         return reply.json([flows.shown(own, revision, source=True) for revision in found])
+
+    @delete(
+        "/{namespace:str}/{flow_id:str}/revisions",
+        operation_id="deleteRevisions",
+        status_code=200,
+    )
+    async def remove_revisions(self, request: Http, namespace: Segment, flow_id: Segment) -> Reply:
+        """Delete old revisions of a flow; the latest one stays. All of them, or none."""
+        own = context(request)
+        numbers = Parameters.of(request).numbers("revisions")
+        stored = own.ports.flows.revisions(DEFAULT_TENANT, namespace, flow_id)
+        if not stored:
+            raise not_found()
+        named = [revision for revision in stored if revision.revision in numbers]
+        if stored[-1] in named:
+            raise illegal_argument("The latest revision of a flow cannot be deleted")
+        for revision in named:
+            await own.ports.flow_writer.withdraw(revision)
+        return reply.empty(204)
 
     @get(
         "/{namespace:str}/{flow_id:str}/tasks/{task_id:str}",

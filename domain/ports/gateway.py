@@ -100,3 +100,7 @@ class FlowWriter(Protocol):
     async def delete(self, tenant: str, namespace: str, flow_id: str) -> FlowRevision:
         """Write the deletion as a revision of its own. Raises NotFound."""
         ...
+
+    async def withdraw(self, revision: FlowRevision) -> None:
+        """Show an old revision no more. The latest one of a flow must not be withdrawn."""
+        ...

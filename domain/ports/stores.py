@@ -85,11 +85,11 @@ class Flows(Protocol):
     def revision(
         self, tenant: str, namespace: str, flow_id: str, revision: int | None = None
     ) -> FlowRevision | None:
-        """The stored revision, deleted ones included."""
+        """The stored revision, deleted and withdrawn ones included."""
         ...
 
     def revisions(self, tenant: str, namespace: str, flow_id: str) -> list[FlowRevision]:
-        """All revisions, oldest first."""
+        """All revisions that are not withdrawn, oldest first."""
         ...
 
     def latest(self, tenant: str | None = None) -> Iterator[FlowRevision]:

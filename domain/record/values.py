@@ -22,6 +22,8 @@ class FlowRevision(msgspec.Struct, kw_only=True, omit_defaults=True):
     deleted: bool = False
     """True: from this revision on the flow does not exist."""
     disabled: bool = False
+    withdrawn: bool = False
+    """True: no longer shown; executions that are pinned to it still run by it."""
 
 
 class DeadLetter(msgspec.Struct, kw_only=True, omit_defaults=True):
