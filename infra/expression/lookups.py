@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -206,10 +205,8 @@ class RuntimeLookups:
         return self._world.envs.get(name.lower()) or arguments["default"]
 
     def _is_public_holiday(self, arguments: Mapping[str, Any], scope: Scope) -> Any:
-        try:
-            holidays = importlib.import_module("holidays")
-        except ImportError:
-            raise Fault("isPublicHoliday needs the Python package `holidays`.") from None
+        import holidays  # large: only for who asks
+
         moment = (
             self._world.clock.now().astimezone(scope.zone)
             if arguments["date"] is None

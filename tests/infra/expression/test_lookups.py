@@ -162,3 +162,22 @@ def test_what_a_server_does_not_offer_fails_by_name(world: StubWorld) -> None:
     fails(world, "{{ credential('c') }}", "Function [credential] is not available")
     fails(world, "{{ http(method='GET') }}", "The 'http' function expects an argument 'uri'.")
     fails(world, "{{ http('ftp://x') }}", "http:// or https://")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        ("date='2026-12-25', country='FR'", "true"),
+        ("date='2026-12-24', country='FR'", "false"),
+        ("date='2026-01-06', country='DE', subDivision='DE-BY'", "true"),
+        ("date='2026-01-06', country='DE', subDivision='DE-HH'", "false"),
+    ],
+)
+def test_public_holidays_are_those_of_the_country_and_its_part(
+    world: StubWorld, arguments: str, expected: str
+) -> None:
+    assert render(world, f"{{{{ isPublicHoliday({arguments}) }}}}") == expected
+
+
+def test_a_country_nobody_knows_is_told(world: StubWorld) -> None:
+    fails(world, "{{ isPublicHoliday(date='2026-01-01', country='XX') }}", "XX")
