@@ -114,6 +114,7 @@ async def _serve(
             for server, bound in zip(servers, sockets, strict=True)
         ]
         await _until_up(servers, tasks)
+        assembly.up.set()
         ready()
         _log.info("ready: %s on the %s engine", ", ".join(sorted(roles)), config.engine)
         waiting = asyncio.create_task(stop.wait())
@@ -123,6 +124,7 @@ async def _serve(
             task.result()
         _log.info("stopping")
     finally:
+        assembly.up.clear()
         stop.set()
         for server in servers:
             server.should_exit = True

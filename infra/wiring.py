@@ -12,6 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC
 from pathlib import Path
+from threading import Event
 from typing import TYPE_CHECKING, Any
 
 from api.management import create_management_app
@@ -64,6 +65,8 @@ class Assembly:
     """Run on the main thread's loop, after `start` and until before `close`."""
     starts: list[Callable[[], None]] = field(default_factory=list)
     closes: list[Callable[[], None]] = field(default_factory=list)
+    up: Event = field(default_factory=Event)
+    """Set while everything runs and listens: what makes the process ready."""
 
     def add(self, start: Callable[[], None] | None, close: Callable[[], None] | None) -> None:
         """Add a part: started after, and closed before, those added earlier."""
@@ -223,7 +226,9 @@ def assemble(config: Config, roles: frozenset[str], fatal: Fatal, soon: Soon) ->
         if role in roles:
             build(shop)
     shop.assembly.management = create_management_app(
-        shop.metrics, information={"version": config.api.version, "roles": sorted(roles)}
+        shop.metrics,
+        readiness={"started": shop.assembly.up.is_set},
+        information={"version": config.api.version, "roles": sorted(roles)},
     )
     return shop.assembly
 

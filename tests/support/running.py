@@ -119,8 +119,8 @@ class Running:
             yield log
         finally:
             log.close()
-        if self.engine == "embedded":
-            self.start()
+            if self.engine == "embedded":
+                self.start()
 
     def __enter__(self) -> Self:
         self.start()
