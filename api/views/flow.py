@@ -18,6 +18,16 @@ from domain.record.values import FlowRevision
 View = dict[str, Any]
 
 _INPUT_LISTS = frozenset({"inputs", "onResume"})
+_AS_TEXT = {
+    "io.kestra.plugin.core.metric.Publish": ("metrics",),
+    "io.kestra.plugin.core.execution.Assert": ("conditions",),
+    "io.kestra.plugin.core.execution.SetVariables": ("variables",),
+    "io.kestra.plugin.core.execution.UnsetVariables": ("variables",),
+    "io.kestra.plugin.core.http.Request": ("headers", "params", "formData"),
+    "io.kestra.plugin.core.http.Download": ("headers", "params", "formData"),
+    "io.kestra.plugin.core.http.Trigger": ("headers", "params", "formData"),
+}
+"""Lists and maps that are templates as a whole: shown as their JSON text, as 1.x does."""
 
 
 def saved_view(flow: Flow, source: str) -> View:
@@ -103,6 +113,7 @@ def shown_flow(flow: Flow) -> View:
     """Return a flow as the API shows it, without `updated` and `source`."""
     view = flow_json(flow)
     _defaults_as_text(view)
+    _templates_as_text(view)
     return view
 
 
@@ -110,6 +121,7 @@ def shown_task(task: Task) -> View:
     """Return one task as the API shows it."""
     view = task_json(task)
     _defaults_as_text(view)
+    _templates_as_text(view)
     return view
 
 
@@ -131,6 +143,18 @@ def _defaults_as_text(value: Any) -> None:
                 for item in member:
                     _as_text(item)
             _defaults_as_text(member)
+
+
+def _templates_as_text(value: Any) -> None:
+    if isinstance(value, list):
+        for item in value:
+            _templates_as_text(item)
+    elif isinstance(value, dict):
+        for name in _AS_TEXT.get(str(value.get("type")), ()):
+            if isinstance(value.get(name), list | dict):
+                value[name] = msgspec.json.encode(value[name], order="sorted").decode()
+        for member in value.values():
+            _templates_as_text(member)
 
 
 def _as_text(declared: Any) -> None:
