@@ -114,7 +114,13 @@ class TaskPlan:
     @cached_property
     def document(self) -> dict[str, Any]:
         """The task as workers read it: members of the flow language, templates not rendered."""
-        return document_of(self.task)
+        document = document_of(self.task)
+        if isinstance(self.task, t.WorkingDirectory):
+            # children with their defaults; the blocks around them are the executor's part
+            document["tasks"] = [child.document for child in self.tasks("tasks")]
+            document.pop(ERRORS, None)
+            document.pop(FINALLY, None)
+        return document
 
     @cached_property
     def references(self) -> References:
