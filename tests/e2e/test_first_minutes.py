@@ -75,7 +75,7 @@ class Newcomer:
             env=self.environment,
             cwd=ROOT,
         )
-        child.wait_for_line("Ctrl-C stops", 60)
+        child.wait_for_line("Ctrl-C stops", 120)
         return child
 
     def type(self, *words: str) -> str:
@@ -260,3 +260,24 @@ def test_a_given_password_is_used_and_shown_nowhere(comes: Make) -> None:
         assert "Hello, world!" in newcomer.type(
             "flow", "run", "docs/examples/hello.yaml", "--follow"
         )
+
+
+@pytest.mark.servers
+def test_the_production_shape_comes_by_one_word_and_goes_on_after_a_stop(comes: Make) -> None:
+    newcomer = comes(ENGINE="distributed")
+    with newcomer.start() as server:
+        rest = newcomer.rest(server)
+        output = newcomer.type("flow", "run", "docs/examples/hello.yaml", "--follow")
+        assert "Hello, world!" in output
+        assert output.splitlines()[-1].startswith("SUCCESS")
+        rest.create_flow(PAUSED)
+        waiting = rest.run("first.minutes", "waits")["id"]
+        rest.comes_to(waiting, "PAUSED")
+        server.send(signal.SIGINT)
+        assert server.wait(60) == 0
+    with newcomer.start():
+        assert rest.state(waiting) == "PAUSED"
+        rest.call("POST", f"/executions/{waiting}/resume")
+        assert rest.ended(waiting)["state"]["current"] == "SUCCESS"
+        assert rest.logs(waiting) == ["before", "after"]
+        assert {row["flowId"] for row in rest.executions()} == {"hello", "waits"}
