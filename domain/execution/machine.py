@@ -165,6 +165,11 @@ def react_again(
     )
 
 
+def missing_flow(command: CreateExecution) -> str:
+    """Return why an execution fails whose flow is not there."""
+    return f"Flow '{command.namespace}.{command.flow_id}' does not exist"
+
+
 def _first(flow: Flow | None, command: ExecutionCommand, context: Context) -> Step | Needs:
     """Step a command to an execution that does not exist."""
     if not isinstance(command, CreateExecution):
@@ -178,9 +183,7 @@ def _first(flow: Flow | None, command: ExecutionCommand, context: Context) -> St
     turn.index.pending = turn
     turn.index.touch(None)
     if flow is None and command.error is None:
-        command = msgspec.structs.replace(
-            command, error=f"Flow '{command.namespace}.{command.flow_id}' does not exist"
-        )
+        command = msgspec.structs.replace(command, error=missing_flow(command))
     create(turn, command)
     turn.decided = True
     return _go_on(turn, command)
@@ -252,6 +255,7 @@ __all__ = [
     "Settings",
     "Step",
     "give_up",
+    "missing_flow",
     "react",
     "react_again",
     "step",

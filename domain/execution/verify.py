@@ -7,29 +7,42 @@ program. What cannot be proved is said: answers that were withheld, commands tha
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterable, Iterator
 from typing import Final
 
-import msgspec
-
-from domain.errors import BrokenInvariant, UnreadableRecord
+from domain.errors import UnreadableRecord
 from domain.execution import events as e
-from domain.execution.commands import CreateExecution, ExecutionCommand
-from domain.execution.context import DEFAULT_SETTINGS, Answer, Context, Question, Settings
+from domain.execution.commands import CreateExecution, ExecutionCommand, tag_of
+from domain.execution.context import (
+    DEFAULT_SETTINGS,
+    Answer,
+    Context,
+    FindFlow,
+    Question,
+    Settings,
+)
+from domain.execution.divergence import Divergence, Tally, reason_of
 from domain.execution.fold import RECORDS, continues, fold_record, is_settled
-from domain.execution.machine import Needs, Step, give_up, step
+from domain.execution.index import drop_index
+from domain.execution.machine import Needs, Step, give_up, missing_flow, step
 from domain.execution.record import EventRecord
+from domain.execution.recorded import (
+    error_of,
+    question_of,
+    reason_to_give_up,
+    sealer,
+    tag_of_event,
+)
 from domain.execution.state import Execution
 from domain.flow.model import Flow
-from domain.log import Level
 from domain.ports.stores import Flows
 from domain.record.codec import Codec, encode
-from domain.record.envelope import Record
+from domain.record.envelope import Record, instant_of
 
 COMMANDS: Final[Codec[ExecutionCommand]] = Codec(ExecutionCommand)
 """Reads values of `execution.commands`."""
 
-_MOST_ROUNDS: Final = 1_000
 _KEPT: Final = 2_000
 """Executions to which nothing more happens by itself that are kept in memory."""
 
@@ -39,57 +52,8 @@ Look = Callable[[Question], Answer | None]
 """Answers a question whose recorded answer was withheld; None: it cannot be known any more."""
 
 
-class Divergence(msgspec.Struct, frozen=True):
-    """A step that does not come out as it was recorded."""
-
-    execution_id: str
-    partition: int
-    sequence: int
-    """Of the first event of the step."""
-    command_offset: int
-    command: str
-    """Tag of the command."""
-    reason: str
-    recorded: bytes | None = None
-    """The record as it stands on the log; None: there is none."""
-    stepped: bytes | None = None
-    """The record that the step makes now; None: it makes none."""
-
-    @property
-    def events(self) -> tuple[str, str]:
-        """The first events that differ, recorded and stepped, as JSON; empty: none."""
-        return _first_difference(self.recorded, self.stepped)
-
-
-class Tally(msgspec.Struct):
-    """What was verified, and what could not be."""
-
-    executions: int = 0
-    steps: int = 0
-    """Records that came out byte for byte."""
-    quiet: int = 0
-    """Commands that led to nothing, now as then."""
-    withheld: int = 0
-    """Records that were not compared: an answer they rest on is not recorded."""
-    uncommanded: int = 0
-    """Records that were not compared: their command is not on the log any more."""
-    ignored: int = 0
-    """Records that do not count: duplicates and losers of a race."""
-    unreadable: int = 0
-    """Commands and events that nobody can read."""
-    waiting: int = 0
-    """Commands at the end of the log that no executor has stepped."""
-    spoilt: int = 0
-    """Executions not compared beyond a divergence, or a step that raises now as it did then."""
-
-    def add(self, other: Tally) -> None:
-        """Take in the numbers of another one."""
-        for name in self.__struct_fields__:
-            setattr(self, name, getattr(self, name) + getattr(other, name))
-
-
 class Verifier:
-    """Verifies the executions of one partition. Records are handed over in order.
+    """Verifies the executions of one partition, or one execution alone.
 
     Attributes:
         tally: the numbers so far.
@@ -118,11 +82,12 @@ class Verifier:
         self._states: dict[str, Execution] = {}
         self._settled: dict[str, None] = {}
         self._known: set[str] = set()
-        self._spoilt: set[str] = set()
+        self._spoilt: dict[str, int] = {}
+        """Executions that are not compared any more, and their last sequence number."""
         self._refused: set[int] = set()
         """Offsets of commands whose refusal outside of any stream was compared."""
         self._waiting: dict[str, dict[int, Record]] = {}
-        """Commands passed without an event, by execution and offset."""
+        """Commands passed without a record, by execution and offset."""
         self.tally = Tally()
 
     def run(self, commands: Iterable[Record], events: Iterable[Record]) -> Iterator[Divergence]:
@@ -130,7 +95,7 @@ class Verifier:
 
         Args:
             commands: of `execution.commands`, in order: of one partition, or one execution.
-            events: of `execution.events`, the same partition or execution.
+            events: of `execution.events`, of the same partition or execution.
         """
         ahead = iter(commands)
         passed = -1
@@ -146,7 +111,9 @@ class Verifier:
                     break
                 passed = command.offset
                 self._waiting.setdefault(command.key, {})[command.offset] = command
-            yield from self._verify(record, recorded)
+            found = self._verify(record, recorded)
+            if found is not None:
+                yield found
         for command in ahead:
             self._waiting.setdefault(command.key, {})[command.offset] = command
         for execution_id in list(self._waiting):
@@ -154,68 +121,71 @@ class Verifier:
 
     # --- one record
 
-    def _verify(self, record: Record, recorded: EventRecord) -> Iterator[Divergence]:
+    def _verify(self, record: Record, recorded: EventRecord) -> Divergence | None:
         execution_id = recorded.execution_id
-        state = self._state(execution_id, record.offset)
+        if execution_id in self._spoilt:
+            self._waiting.pop(execution_id, None)
+            return None
         if recorded.sequence == 0:
-            yield from self._verify_refusal(record, recorded)
-            return
+            return self._verify_refusal(record, recorded)
+        state = self._state(execution_id, record.offset)
         if not continues(state, recorded):
             self.tally.ignored += 1
-            return
-        if state is None and execution_id not in self._known:
+            return None
+        if execution_id not in self._known:
             self._known.add(execution_id)
             self.tally.executions += 1
-        waiting = self._waiting.get(execution_id, {})
-        earlier = sorted(offset for offset in waiting if offset < recorded.command_offset)
-        for offset in earlier:
-            if execution_id not in self._spoilt:
-                yield from self._nothing(waiting.pop(offset), state, record)
-            else:
-                del waiting[offset]
+        waiting = self._waiting.pop(execution_id, {})
+        for offset in sorted(waiting):
+            if offset < recorded.command_offset:
+                found = self._verify_nothing(waiting.pop(offset), state, record.partition)
+                if found is not None or execution_id in self._spoilt:
+                    return found
         command = waiting.pop(recorded.command_offset, None)
-        if not waiting:
-            self._waiting.pop(execution_id, None)
-        if execution_id in self._spoilt:
-            self._advance(state, recorded, execution_id)
-            return
+        if waiting:
+            self._waiting[execution_id] = waiting
         if command is None:
             self.tally.uncommanded += 1
-            self._advance(state, recorded, execution_id)
-            return
-        yield from self._compare(command, state, record, recorded)
+            self._fold(state, recorded)
+            return None
+        return self._compare(command, state, record, recorded)
+
+    def _verify_refusal(self, record: Record, recorded: EventRecord) -> Divergence | None:
+        """Compare what was refused because there was no such execution."""
+        offset = recorded.command_offset
+        if offset in self._refused:
+            self.tally.ignored += 1
+            return None
+        self._refused.add(offset)
+        command = self._waiting.get(recorded.execution_id, {}).pop(offset, None)
+        if command is None:
+            self.tally.uncommanded += 1
+            return None
+        return self._compare(command, None, record, recorded)
 
     def _compare(
         self, command: Record, state: Execution | None, record: Record, recorded: EventRecord
-    ) -> Iterator[Divergence]:
-        execution_id = recorded.execution_id
+    ) -> Divergence | None:
+        made: bytes | None = None
         try:
             decoded = COMMANDS.decode(command)
-            stepped = self._stepped(decoded, command, state, recorded)
-        except UnreadableRecord as error:
-            yield self._diverged(record, recorded, str(error))
-            return
-        except Exception as error:  # noqa: BLE001 - whatever a step raises is a finding
-            yield self._diverged(record, recorded, f"it raises {type(error).__name__}: {error}")
-            return
-        if isinstance(stepped, Question):
-            if not self._is_withheld(recorded, stepped.key):
-                reason = f"it asks for {stepped.key}, which was not asked"
-                yield self._diverged(record, recorded, reason)
-                return
-            self.tally.withheld += 1
-            self._refold(execution_id, state, record, recorded)
-            return
-        result, made = stepped
+            answers = self._answers(recorded, state or decoded)
+            if answers is None:
+                self.tally.withheld += 1
+                self._fold(state, recorded)
+                return None
+            result, made = self._stepped(decoded, command, state, recorded, answers)
+        except Exception as error:  # noqa: BLE001 - whatever a step raises is what was looked for
+            return self._diverged(record, recorded, f"it raises {type(error).__name__}: {error}")
+        if isinstance(result, Needs):
+            reason = f"it asks {result.questions[0].key}, which was not asked"
+            return self._diverged(record, recorded, reason)
         if made != record.value:
-            reason = "other events" if made is not None else "it leads to nothing"
-            if made is not None and _events(made) == _events(record.value):
-                reason = "the same events, written otherwise"
-            yield self._diverged(record, recorded, reason, made)
-            return
+            return self._diverged(record, recorded, reason_of(made, record.value), made)
         self.tally.steps += 1
-        if result.state is not None:
+        if result.state is not None and recorded.sequence > 0:
             self._keep(result.state)
+        return None
 
     def _stepped(
         self,
@@ -223,9 +193,9 @@ class Verifier:
         command: Record,
         state: Execution | None,
         recorded: EventRecord,
-    ) -> tuple[Step, bytes | None] | Question:
-        """Step a command with what its record says; a question is one that nothing answers."""
-        answers = _answers_of(recorded)
+        answers: dict[str, Answer],
+    ) -> tuple[Step | Needs, bytes | None]:
+        """Step a command with what its record says; returns what it makes."""
         flow = self._flow(decoded, state, recorded)
         context = Context(
             now=command.timestamp,
@@ -233,117 +203,143 @@ class Verifier:
             answers=answers,
             settings=self._settings,
             find_flow=self._finder(recorded),
-            encrypt=_Seals(recorded),
+            encrypt=sealer(recorded),
         )
-        reason = _given_up(recorded, state)
+
+        def bytes_of(result: Step | Needs) -> bytes | None:
+            if isinstance(result, Needs) or not result.events:
+                return None
+            return encode(result.record(decoded, context, recorded.writer))
+
+        reason = reason_to_give_up(recorded)
         if reason is not None and state is not None:
-            result = give_up(flow, state, decoded, context, reason)
-            return result, _bytes(result, decoded, context, recorded)
-        for _ in range(_MOST_ROUNDS):
-            stepped = step(flow, state, decoded, context)
-            if isinstance(stepped, Step):
-                break
-            answered = self._looked_up(stepped)
-            if isinstance(answered, Question):
-                return answered
-            answers = {**answers, **answered}
-            context = msgspec.structs.replace(context, answers=answers)
-        else:
-            raise BrokenInvariant(f"a step asked {_MOST_ROUNDS} rounds of questions")
-        made = _bytes(stepped, decoded, context, recorded)
-        if state is None and reason is not None and made != encode(recorded):
-            stepped = give_up(flow, None, decoded, context, reason)
-            made = _bytes(stepped, decoded, context, recorded)
-        return stepped, made
+            given_up = give_up(flow, state, decoded, context, reason)
+            return given_up, bytes_of(given_up)
+        result = step(flow, state, decoded, context)
+        made = bytes_of(result)
+        failed = error_of(recorded)
+        if state is None and failed is not None and made != encode(recorded):
+            given_up = give_up(flow, None, decoded, context, failed)
+            if bytes_of(given_up) == encode(recorded):
+                return given_up, bytes_of(given_up)
+        return result, made
 
-    def _looked_up(self, needs: Needs) -> dict[str, Answer] | Question:
-        answers: dict[str, Answer] = {}
-        for question in needs.questions:
-            answer = None if self._look is None else self._look(question)
-            if answer is None:
-                return question
-            answers[question.key] = answer
-        return answers
-
-    @staticmethod
-    def _is_withheld(recorded: EventRecord, key: str) -> bool:
-        return any(
-            isinstance(event, e.LookupAnswered) and event.withheld and event.key == key
-            for event in recorded.events
-        )
-
-    def _verify_refusal(self, record: Record, recorded: EventRecord) -> Iterator[Divergence]:
-        """Compare what was refused because there is no such execution."""
-        offset = recorded.command_offset
-        if offset in self._refused:
-            self.tally.ignored += 1
-            return
-        self._refused.add(offset)
-        waiting = self._waiting.get(recorded.execution_id, {})
-        command = waiting.pop(offset, None)
-        if not waiting:
-            self._waiting.pop(recorded.execution_id, None)
-        if command is None:
-            self.tally.uncommanded += 1
-            return
-        yield from self._compare(command, None, record, recorded)
-
-    def _nothing(
-        self, command: Record, state: Execution | None, before: Record
-    ) -> Iterator[Divergence]:
+    def _verify_nothing(
+        self, command: Record, state: Execution | None, partition: int
+    ) -> Divergence | None:
         """Step a command that led to nothing: it must lead to nothing again."""
-        outcome = self._quietly(command, state)
-        if outcome == "":
-            return
-        self._spoil(command.key)
-        yield Divergence(
+        reason = self._why_not_nothing(command, state)
+        if reason is None:
+            return None
+        self._spoil(command.key, 0 if state is None else state.sequence)
+        return Divergence(
             execution_id=command.key,
-            partition=before.partition,
-            sequence=0 if state is None else state.sequence,
+            partition=partition,
+            sequence=0 if state is None else state.sequence + 1,
             command_offset=command.offset,
-            command=_tag(command),
-            reason=outcome,
+            command=tag_of(COMMANDS.decode(command)),
+            reason=reason,
         )
 
-    def _quietly(self, command: Record, state: Execution | None) -> str:
-        """Step a command for which there is no record; returns what is wrong with that."""
+    def _why_not_nothing(self, command: Record, state: Execution | None) -> str | None:
+        """Step a command without a record; returns what it leads to now, None: nothing."""
         try:
             decoded = COMMANDS.decode(command)
         except UnreadableRecord:
             self.tally.unreadable += 1
-            return ""
+            return None
         if decoded.execution_id != command.key:
             self.tally.unreadable += 1
-            return ""
+            return None
         context = Context(
             now=command.timestamp,
             command_offset=command.offset,
             settings=self._settings,
-            find_flow=self._find,
+            find_flow=self._flows.get,
         )
         try:
-            stepped = step(self._flow(decoded, state, None), state, decoded, context)
-        except Exception:  # noqa: BLE001 - it raised then, too, and became a dead letter
-            self._spoil(command.key)
+            result = step(self._flow(decoded, state, None), state, decoded, context)
+        except Exception:  # noqa: BLE001 - it raised then, too: it is in the dead letter
             self.tally.unreadable += 1
-            return ""
-        if isinstance(stepped, Needs):
-            return f"it asks for {stepped.questions[0].key}; then it led to nothing"
-        if stepped.events:
-            names = ", ".join(type(event).__name__ for event in stepped.events[:5])
+            self._spoil(command.key, 0 if state is None else state.sequence)
+            return None
+        if isinstance(result, Needs):
+            return f"it asks {result.questions[0].key}; then it led to nothing"
+        if result.events:
+            names = ", ".join(tag_of_event(event) for event in result.events[:5])
             return f"it leads to {names}; then it led to nothing"
         self.tally.quiet += 1
-        return ""
+        return None
 
     def _pass_rest(self, execution_id: str) -> None:
         """Count the commands behind the last record: quiet ones, or ones that wait for a step."""
-        state = self._states.get(execution_id)
-        for _, command in sorted(self._waiting.pop(execution_id).items()):
+        commands = self._waiting.pop(execution_id)
+        state = self._state(execution_id, sys.maxsize)
+        for offset in sorted(commands):
             if execution_id in self._spoilt:
                 return
-            if self._quietly(command, state):
+            if self._why_not_nothing(commands[offset], state) is not None:
                 self.tally.waiting += 1
-                self._spoilt.add(execution_id)
+                return
+
+    # --- what a record rests on
+
+    def _answers(
+        self, recorded: EventRecord, of: Execution | ExecutionCommand
+    ) -> dict[str, Answer] | None:
+        """Return the recorded answers; None: one was withheld and cannot be known any more."""
+        answers: dict[str, Answer] = {}
+        for event in recorded.events:
+            if not isinstance(event, e.LookupAnswered):
+                continue
+            if not event.withheld or event.error is not None:
+                answers[event.key] = Answer(event.value, event.error)
+                continue
+            answer = None if self._look is None else self._look(question_of(event.key, of))
+            if answer is None:
+                return None
+            answers[event.key] = answer
+        return answers
+
+    def _flow(
+        self, command: ExecutionCommand, state: Execution | None, recorded: EventRecord | None
+    ) -> Flow | None:
+        if state is not None:
+            return self._flows.get(
+                state.tenant, state.namespace, state.flow_id, state.flow_revision
+            )
+        if not isinstance(command, CreateExecution):
+            return None
+        if recorded is not None and error_of(recorded) == missing_flow(command):
+            return None  # it was saved later
+        return self._flows.get(
+            command.tenant, command.namespace, command.flow_id, command.flow_revision
+        )
+
+    def _finder(self, recorded: EventRecord) -> FindFlow:
+        """Return what finds the flows of children: in the revisions that the record names."""
+        started = {
+            (event.creation.namespace, event.creation.flow_id): event.creation.flow_revision
+            for event in recorded.events
+            if isinstance(event, e.SubflowStarted)
+        }
+
+        def find(tenant: str, namespace: str, flow_id: str, revision: int | None) -> Flow | None:
+            recorded_revision = started.get((namespace, flow_id))
+            if revision is None and recorded_revision is None:
+                return self._latest_at(tenant, namespace, flow_id, recorded.timestamp_ms)
+            return self._flows.get(tenant, namespace, flow_id, revision or recorded_revision)
+
+        return find
+
+    def _latest_at(self, tenant: str, namespace: str, flow_id: str, at_ms: int) -> Flow | None:
+        """Return the revision that was in force at a time, for one that no event names."""
+        at = instant_of(at_ms)
+        known = self._flows.revisions(tenant, namespace, flow_id)
+        saved = [revision for revision in known if revision.updated <= at]
+        if not saved or saved[-1].deleted:
+            return None
+        return self._flows.get(tenant, namespace, flow_id, saved[-1].revision)
 
     # --- states
 
@@ -357,49 +353,33 @@ class Verifier:
 
     def _keep(self, state: Execution) -> None:
         self._states[state.id] = state
-        if self._recall is None or not is_settled(state):
-            self._settled.pop(state.id, None)
+        if self._recall is None:
             return
         self._settled.pop(state.id, None)
-        self._settled[state.id] = None
-        if len(self._settled) > _KEPT:
-            gone = next(iter(self._settled))
-            del self._settled[gone]
-            self._states.pop(gone, None)
+        if is_settled(state):
+            self._settled[state.id] = None
+            if len(self._settled) > _KEPT:
+                gone = next(iter(self._settled))
+                del self._settled[gone], self._states[gone]
 
-    def _advance(self, state: Execution | None, recorded: EventRecord, execution_id: str) -> None:
+    def _fold(self, state: Execution | None, recorded: EventRecord) -> None:
         """Go on without a comparison."""
         folded = fold_record(state, recorded)
         if folded is not None:
-            self._states[execution_id] = folded
+            drop_index(folded)
+            self._keep(folded)
 
-    def _refold(
-        self, execution_id: str, state: Execution | None, record: Record, recorded: EventRecord
-    ) -> None:
-        """Go on behind a step that broke off: what it did to the state must not stay."""
-        if state is None:
-            self._advance(None, recorded, execution_id)
-            return
-        fresh = None if self._recall is None else self._recall(execution_id, record.offset)
-        if fresh is None:
-            self._spoil(execution_id)
-            self._advance(state, recorded, execution_id)
-            return
-        self._advance(fresh, recorded, execution_id)
-
-    def _spoil(self, execution_id: str) -> None:
-        if execution_id not in self._spoilt:
-            self._spoilt.add(execution_id)
-            self.tally.spoilt += 1
+    def _spoil(self, execution_id: str, sequence: int) -> None:
+        self._spoilt[execution_id] = sequence
+        self._states.pop(execution_id, None)
+        self._settled.pop(execution_id, None)
+        self._waiting.pop(execution_id, None)
+        self.tally.spoilt += 1
 
     def _diverged(
         self, record: Record, recorded: EventRecord, reason: str, stepped: bytes | None = None
     ) -> Divergence:
-        self._spoil(recorded.execution_id)
-        # what counts for later records of the stream is only where it stands
-        state = Execution.__new__(Execution) if False else None
-        del state
-        self._states[recorded.execution_id] = _placeholder(recorded)
+        self._spoil(recorded.execution_id, recorded.last_sequence)
         return Divergence(
             execution_id=recorded.execution_id,
             partition=record.partition,
@@ -410,3 +390,6 @@ class Verifier:
             recorded=record.value,
             stepped=stepped,
         )
+
+
+__all__ = ["COMMANDS", "Divergence", "Look", "Recall", "Tally", "Verifier"]

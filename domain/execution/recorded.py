@@ -1,0 +1,75 @@
+"""What a record tells of the step that wrote it: what it rested on, and how it ended."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from domain.execution import events as e
+from domain.execution.commands import CreateExecution, ExecutionCommand
+from domain.execution.context import Encrypt, Question
+from domain.execution.record import EventRecord
+from domain.execution.state import Execution
+from domain.log import Level
+from domain.ports.encryption import ENCRYPTED_TYPE
+
+
+def reason_to_give_up(recorded: EventRecord) -> str | None:
+    """Return why an execution was given up by a step; None: it was not. See `machine.give_up`."""
+    first = recorded.events[0]
+    if not isinstance(first, e.LogWritten) or first.level is not Level.ERROR:
+        return None
+    return first.message if error_of(recorded) == first.message else None
+
+
+def error_of(recorded: EventRecord) -> str | None:
+    """Return the error with which the execution ended in this step; None: it did not, or well."""
+    for event in recorded.events:
+        if isinstance(event, e.ExecutionEnded):
+            return event.error
+    return None
+
+
+def sealer(recorded: EventRecord) -> Encrypt | None:
+    """Return what seals SECRET inputs of children as the record has them; None: there are none."""
+    sealed: list[str] = []
+
+    def gather(value: Any) -> None:
+        if isinstance(value, dict):
+            if value.get("type") == ENCRYPTED_TYPE and isinstance(value.get("value"), str):
+                sealed.append(value["value"])
+            else:
+                for item in value.values():
+                    gather(item)
+        elif isinstance(value, list):
+            for item in value:
+                gather(item)
+
+    for event in recorded.events:
+        if isinstance(event, e.SubflowStarted):
+            gather(event.creation.inputs)
+    if not sealed:
+        return None
+    return lambda _: sealed.pop(0) if sealed else ""
+
+
+def question_of(key: str, of: Execution | ExecutionCommand) -> Question:
+    """Return the question that an answer's key stands for."""
+    name, brace, arguments = key.partition("{")
+    if isinstance(of, Execution):
+        tenant, namespace, execution_id = of.tenant, of.namespace, of.id
+    else:
+        creation = of if isinstance(of, CreateExecution) else None
+        tenant = "" if creation is None else creation.tenant
+        namespace = "" if creation is None else creation.namespace
+        execution_id = of.execution_id
+    decoded = msgspec.json.decode(brace + arguments) if brace else {}
+    return Question(key, name, decoded, tenant, namespace, execution_id)
+
+
+def tag_of_event(event: e.ExecutionEvent) -> str:
+    """Return the tag of an event, for example `taskrun.ended`."""
+    tag = event.__struct_config__.tag
+    assert isinstance(tag, str)
+    return tag
