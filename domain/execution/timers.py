@@ -27,6 +27,5 @@ KILL: Final = "kill"
 KILL_GRACE: Final = timedelta(seconds=30)
 """How long workers may take to stop before their task runs are ended without them."""
 
-PURPOSES: Final = frozenset(
-    {RETRY, FLOW_RETRY, PAUSE, TIMEOUT, SCHEDULE, INTERVAL, SLA, CONTINUE, KILL}
-)
+OF_TASK_RUNS: Final = (RETRY, PAUSE, TIMEOUT, INTERVAL, CONTINUE)
+"""Purposes of the timers that belong to a task run."""

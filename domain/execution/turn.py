@@ -10,6 +10,7 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
 
+from domain.errors import BrokenInvariant
 from domain.execution.context import Context
 from domain.execution.events import (
     ExecutionEvent,
@@ -25,6 +26,7 @@ from domain.execution.lifecycle import PROGRESSING
 from domain.execution.lookups import WITHHELD, LookupNeeded, StepLookups
 from domain.execution.plan import ON_PAUSE, FlowPlan, TaskPlan
 from domain.execution.state import Execution, TaskRun, Timer
+from domain.execution.timers import OF_TASK_RUNS
 from domain.execution.variables import Variables
 from domain.expression import Scope as ExpressionScope
 from domain.expression import compile_template, is_truthy_text, render_deep
@@ -161,6 +163,8 @@ class Turn:
         run_id = task_run_id(
             state.id, task.id, place, value or "", -1 if iteration is None else iteration
         )
+        if run_id in state.task_runs:
+            raise BrokenInvariant(f"there is a task run of '{task.id}' with this id already")
         self.emit(
             TaskRunCreated(
                 id=run_id,
@@ -210,8 +214,8 @@ class Turn:
 
     def cancel_all(self, run_id: str) -> None:
         """Withdraw every timer of a task run."""
-        for timer in [t for t in self.state.timers.values() if t.task_run_id == run_id]:
-            self.emit(TimerEnded(timer_id=timer.id))
+        for purpose in OF_TASK_RUNS:
+            self.cancel(purpose, run_id)
 
     # --- expressions
 
