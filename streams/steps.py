@@ -49,8 +49,12 @@ class Stepper(Protocol):
         """Take up what is known of a partition; the next event offset to fold, None: the first."""
         ...
 
-    def fold(self, record: Record) -> None:
-        """Fold one event record, or ignore it by the shared rule. Raises UnreadableRecord."""
+    def fold(self, record: Record) -> bool:
+        """Fold one event record and return True, or ignore it by the shared rule.
+
+        Raises:
+            UnreadableRecord: nobody can fold it.
+        """
         ...
 
     def ready(self, partition: int) -> None:
@@ -222,9 +226,10 @@ class StepHandler:
         start = first if start is None else max(start, first)
         committed = self._committed(number) or 0
         for record in self._log.reader.read(topic, number, start, end):
-            self._fold(record)
+            counts = self._fold(record)
             offset = _command_offset(record)
-            if offset >= committed:
+            # one that lost a race or left a gap proves nothing: its command is stepped again
+            if counts and offset >= committed:
                 known.recent[offset] = record
         known.next_event = end
         known.fresh = True
@@ -235,12 +240,13 @@ class StepHandler:
                 topic, {number: end}, lambda batch: self._look(number, known, batch)
             )
 
-    def _fold(self, record: Record) -> None:
+    def _fold(self, record: Record) -> bool:
         try:
-            self._stepper.fold(record)
+            return self._stepper.fold(record)
         except UnreadableRecord as error:
             # nobody can fold it, so no reader counts it: the stream goes on without it for everyone
             _log.warning("%s: ignored: %s", self._component, error)
+            return False
 
     def _look(self, number: int, known: _Partition, batch: Sequence[Record]) -> None:
         """On the tail's thread: note where another writer's record was accepted."""

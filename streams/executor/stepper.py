@@ -116,8 +116,8 @@ class ExecutionStepper:
         self._partitions[partition] = _Partition(fold, offset)
         return offset
 
-    def fold(self, record: Record) -> None:
-        """Fold one event record, or ignore it by the shared rule."""
+    def fold(self, record: Record) -> bool:
+        """Fold one event record and return True, or ignore it by the shared rule."""
         known = self._partitions[record.partition]
         applied = known.fold.apply(record)
         if known.begun_at is None:
@@ -126,6 +126,7 @@ class ExecutionStepper:
             self._touched(known, applied.state)
             # the place stays where this catch-up began: effects of what follows may still be owed
             self._tidy(record.partition, known, known.begun_at)
+        return applied is not None
 
     def ready(self, partition: int) -> None:
         """Everything is folded: set the clock."""

@@ -106,8 +106,8 @@ class TriggerStepper:
                 return None
         return offset
 
-    def fold(self, record: Record) -> None:
-        """Fold one event record, or ignore it by the shared rule."""
+    def fold(self, record: Record) -> bool:
+        """Fold one event record and return True, or ignore it by the shared rule."""
         decoded = RECORDS.decode(record)
         states = self._partitions[record.partition]
         state = fold(states.get(decoded.key.text), decoded)
@@ -115,6 +115,7 @@ class TriggerStepper:
             states[decoded.key.text] = state
             self._touched(record.partition, state)
             self._tidy(record.partition, record.offset + 1)
+        return state is not None
 
     def snapshot(self, partition: int, end: int | None = None) -> None:
         """Store what changed, so that the next start folds a tail.

@@ -33,11 +33,13 @@ class Counter:
         del partition
         return None
 
-    def fold(self, record: Record) -> None:
+    def fold(self, record: Record) -> bool:
         event = _decode(record)
-        if event["sequence"] == self.sequences.get(record.key, 0) + 1:
-            self.sequences[record.key] = event["sequence"]
-            self.sums[record.key] = self.sums.get(record.key, 0) + event["add"]
+        if event["sequence"] != self.sequences.get(record.key, 0) + 1:
+            return False
+        self.sequences[record.key] = event["sequence"]
+        self.sums[record.key] = self.sums.get(record.key, 0) + event["add"]
+        return True
 
     def ready(self, partition: int) -> None:
         self.readied.append(partition)
@@ -266,6 +268,22 @@ def test_effects_of_a_zombie_that_died_before_sending_them_are_sent_by_the_owner
 
     assert [sequence for _, sequence, _ in engine.events()] == [1, 2]
     assert engine.lines() == ["1", "2"]
+
+
+def test_command_whose_record_left_a_gap_is_stepped_again_after_the_crash() -> None:
+    engine = Engine()
+    engine.command("a", add=1)
+    engine.command("a", add=10)
+    # the record of command 0 was lost with its writer, that of command 1 was not
+    headers = {WRITER: "first", COMMAND_OFFSET: "1"}
+    orphan = json.dumps({"sequence": 2, "add": 10}).encode()
+    engine.log.append([Outgoing(EXECUTION_EVENTS, "a", orphan, headers=headers)])
+    engine.restart("second")
+
+    engine.drive(0)
+
+    assert engine.counter.sums == {"a": 11}
+    assert engine.events() == [("a", 2, 10), ("a", 1, 1), ("a", 2, 10)]
 
 
 def test_revoked_partition_is_forgotten(engine: Engine) -> None:
