@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import logging
 
+import msgspec
+
 from domain.execution.context import Answer, Question
+from domain.execution.lookups import OUTPUTS
 from domain.expression import ExpressionError, Fault, Scope
 from infra.expression.lookups import Place, RuntimeLookups, World
 
@@ -19,8 +22,21 @@ class RuntimeAnswers:
 
     def answer(self, question: Question) -> Answer:
         """Return what a function gives here and now."""
-        place = Place(tenant=question.tenant, namespace=question.namespace)
+        place = Place.of(
+            {
+                "flow": {
+                    "tenantId": question.tenant,
+                    "namespace": question.namespace,
+                    "id": question.flow_id,
+                },
+                "execution": {"id": question.execution_id},
+                "trigger": question.trigger,
+            }
+        )
         try:
+            if question.name == OUTPUTS:
+                with self._world.blobs.open(str(question.arguments["uri"])) as file:
+                    return Answer(value=msgspec.json.decode(file.read()))
             value = RuntimeLookups(self._world, place).call(
                 question.name, question.arguments, Scope({})
             )

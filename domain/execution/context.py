@@ -23,6 +23,9 @@ class Question(msgspec.Struct, frozen=True):
     namespace: str
     """Of the flow whose expression asks."""
     execution_id: str
+    flow_id: str = ""
+    trigger: dict[str, Any] = {}
+    """Variables of the execution's trigger: files of the execution that started it may be read."""
 
 
 class Answer(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -63,7 +63,16 @@ class StepLookups:
         if answer is None:
             state = self._state
             raise LookupNeeded(
-                Question(key, name, dict(arguments), state.tenant, state.namespace, state.id)
+                Question(
+                    key=key,
+                    name=name,
+                    arguments=dict(arguments),
+                    tenant=state.tenant,
+                    namespace=state.namespace,
+                    execution_id=state.id,
+                    flow_id=state.flow_id,
+                    trigger={} if state.trigger is None else state.trigger.variables,
+                )
             )
         self.used[key] = (name, answer)
         if answer.error is not None:

@@ -11,7 +11,14 @@ import msgspec
 
 from domain.errors import BrokenInvariant, UnreadableRecord
 from domain.execution.commands import Command, CreateExecution, ExecutionCommand
-from domain.execution.context import DEFAULT_SETTINGS, Answer, Context, Question, Settings
+from domain.execution.context import (
+    DEFAULT_SETTINGS,
+    Answer,
+    Context,
+    Encrypt,
+    Question,
+    Settings,
+)
 from domain.execution.fold import (
     RECORDS,
     PartitionFold,
@@ -20,7 +27,7 @@ from domain.execution.fold import (
     fold_record,
     is_settled,
 )
-from domain.execution.machine import Step, step
+from domain.execution.machine import Step, give_up, step
 from domain.execution.react import react
 from domain.execution.state import Execution
 from domain.flow.model import Flow
@@ -88,6 +95,7 @@ class ExecutionStepper:
         options: ExecutorOptions,
         metrics: Metrics,
         settings: Settings = DEFAULT_SETTINGS,
+        encrypt: Encrypt | None = None,
     ) -> None:
         self._log = log
         self._flows = flows
@@ -97,6 +105,7 @@ class ExecutionStepper:
         self._options = options
         self._metrics = metrics
         self._settings = settings
+        self._encrypt = encrypt
         self._outbox = Outbox(timers, options.command_limit_bytes, log.writer.partitions)
         self._partitions: dict[int, _Partition] = {}
         metrics.gauge("executor_executions_live", self._live)
@@ -153,11 +162,16 @@ class ExecutionStepper:
         if not result.events:
             return Stepped()
         record = result.record(decoded, context)
+        value = encode(record)
+        if len(value) > self._options.command_limit_bytes:
+            result = self._give_up(known, decoded, context, created=state is None, size=len(value))
+            record = result.record(decoded, context)
+            value = encode(record)
         if result.state is not None and result.sequence > 0:
             known.fold.stepped(result.state, record)
             self._touched(known, result.state)
         stepped = Stepped(
-            Outgoing(EXECUTION_EVENTS, decoded.execution_id, encode(record)),
+            Outgoing(EXECUTION_EVENTS, decoded.execution_id, value),
             self._outbox.records(command.partition, result.effects),
         )
         self._metrics.count("executor_commands", 1, record.command)
@@ -233,6 +247,7 @@ class ExecutionStepper:
             command_offset=command.offset,
             settings=self._settings,
             find_flow=self._flows.require,
+            encrypt=self._encrypt,
         )
         answers: dict[str, Answer] = {}
         for _ in range(_MOST_ROUNDS):
@@ -243,6 +258,27 @@ class ExecutionStepper:
                 answers[question.key] = self._answers.answer(question)
             context = msgspec.structs.replace(context, answers=answers)
         raise BrokenInvariant(f"a step asked {_MOST_ROUNDS} rounds of questions")
+
+    def _give_up(
+        self,
+        known: _Partition,
+        command: ExecutionCommand,
+        context: Context,
+        *,
+        created: bool,
+        size: int,
+    ) -> Step:
+        """Fail an execution whose step is too large for one record, from what the log has of it."""
+        reason = (
+            f"a step would write {size} bytes, {self._options.command_limit_bytes} are allowed:"
+            " hand large values over as files"
+        )
+        state: Execution | None = None
+        if not created:
+            known.fold.drop(command.execution_id)
+            self._log.writer.flush()
+            state = self._recall(known, command.execution_id)
+        return give_up(self._flow(state, command), state, command, context, reason)
 
     def _recall(self, known: _Partition, execution_id: str) -> Execution | None:
         """Fold an execution that the snapshots have lost from its own stream."""

@@ -84,8 +84,8 @@ class MemorySnapshots:
 class OneFlow:
     """Knows one flow."""
 
-    def __init__(self) -> None:
-        self.flow = read_flow(SOURCE, catalogue=CORE_CATALOGUE, revision=1)
+    def __init__(self, source: str = SOURCE) -> None:
+        self.flow = read_flow(source, catalogue=CORE_CATALOGUE, revision=1)
 
     def require(
         self, tenant: str, namespace: str, flow_id: str, revision: int | None = None
@@ -109,8 +109,10 @@ class Engine:
         snapshot_every: int = 5_000,
         ended_in_memory: int = 500,
         command_limit_bytes: int = 1_000_000,
+        source: str = SOURCE,
     ) -> None:
         self.log = MemoryLog()
+        self.flows = OneFlow(source)
         self.snapshots = MemorySnapshots()
         self.snapshots.log = self.log
         self.options = ExecutorOptions(
@@ -125,7 +127,7 @@ class Engine:
     def restart(self) -> None:
         self.stepper = ExecutionStepper(
             self.log,
-            OneFlow(),
+            self.flows,
             NoAnswers(),
             TimerClock(SystemClock(), lambda *_: None),
             self.snapshots,
@@ -288,7 +290,7 @@ def test_command_under_the_key_of_another_execution_goes_to_the_dead_letter() ->
 
 
 def test_request_that_is_too_large_fails_its_attempt_with_the_reason() -> None:
-    engine = Engine(command_limit_bytes=50)
+    engine = Engine(command_limit_bytes=2_000, source=SOURCE.replace("hello", "x" * 3_000))
     engine.create("a")
 
     engine.deliver(1)
@@ -297,6 +299,33 @@ def test_request_that_is_too_large_fails_its_attempt_with_the_reason() -> None:
     assert state is not None
     assert state.state.current is StateType.FAILED
     assert engine.log.all(TASK_REQUESTS) == []
+
+
+LOOP = """
+id: one
+namespace: team
+tasks:
+  - {id: say, type: io.kestra.plugin.core.log.Log, message: hello}
+  - id: each
+    type: io.kestra.plugin.core.flow.ForEach
+    values: "{{ range(1, 100) }}"
+    concurrencyLimit: 0
+    tasks: [{id: again, type: io.kestra.plugin.core.log.Log, message: hello}]
+"""
+
+
+def test_step_that_is_too_large_for_a_record_fails_the_execution_with_the_reason() -> None:
+    engine = Engine(command_limit_bytes=2_000, source=LOOP)
+    engine.create("a")
+    engine.work("a")
+
+    state = folded(engine.log, "a")
+    assert state is not None
+    assert state.state.current is StateType.FAILED
+    assert state.error is not None
+    assert "hand large values over as files" in state.error
+    assert max(len(record.value or b"") for record in engine.log.all(EXECUTION_EVENTS)) < 2_000
+    assert not engine.fatal
 
 
 @pytest.mark.parametrize("name", ["missing"])
