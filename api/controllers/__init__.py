@@ -1,6 +1,7 @@
 """The routes, one module per resource."""
 
 from api.controllers import (
+    dashboards,
     execution_actions,
     execution_bulk,
     execution_files,
@@ -39,4 +40,5 @@ ROUTES = [
     *namespace_files.ROUTES,
     *triggers.ROUTES,
     *language.ROUTES,
+    *dashboards.ROUTES,
 ]
