@@ -1,7 +1,6 @@
 """The routes, one module per resource."""
 
 from api.controllers import (
-    dashboards,
     execution_actions,
     execution_bulk,
     execution_files,
@@ -40,5 +39,4 @@ ROUTES = [
     *namespace_files.ROUTES,
     *triggers.ROUTES,
     *language.ROUTES,
-    *dashboards.ROUTES,
 ]

@@ -1,1 +1,0 @@
-"""Dashboards: YAML that says which charts to draw."""

@@ -1,1 +1,0 @@
-"""What charts of dashboards ask of the read models."""
