@@ -25,6 +25,7 @@ from domain.ports.kv import KeyValues
 from domain.ports.log import LogReader, LogWriter
 from domain.ports.metrics import Metrics, NoMetrics
 from domain.ports.stores import Blobs, Flows
+from projections.charts.query import ChartQueries
 from projections.executions.query import ExecutionQueries
 from projections.flows.query import FlowQueries
 from projections.logs.query import LogQueries
@@ -40,6 +41,7 @@ def _no_lookups(_: Mapping[str, Any]) -> Lookups:
 class Queries:
     """The read models. Their calls block."""
 
+    charts: ChartQueries
     executions: ExecutionQueries
     flows: FlowQueries
     logs: LogQueries
@@ -59,6 +61,8 @@ class ApiDependencies:
     blobs: Blobs
     queries: Queries
     kv: KeyValues
+    dashboards: KeyValues
+    """Sources of dashboards by id, in the namespace `dashboards`."""
     files: NamespaceFiles
     log: LogReader
     log_writer: LogWriter

@@ -1,4 +1,4 @@
-"""The key-value store of namespaces: a fold of the compacted topic `kv`."""
+"""The key-value store of namespaces, and what is stored alike: folds of compacted topics."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _SEEN_SECONDS = 30.0
 
 
 class KvRecord(msgspec.Struct, kw_only=True, omit_defaults=True):
-    """The value of a record on `kv`; a tombstone deletes the entry."""
+    """The value of a record; a tombstone deletes the entry."""
 
     entry: KvEntry
     writer: str
@@ -43,8 +43,11 @@ class KeyValueStore:
     counted on and written again, so that a compacted topic folds to the same numbers.
     """
 
-    def __init__(self, log: Log, clock: Clock, failed: Failed | None = None) -> None:
+    def __init__(
+        self, log: Log, clock: Clock, failed: Failed | None = None, *, topic: str = KV
+    ) -> None:
         self._log = log
+        self._topic = topic
         self._clock = clock
         self._failed = failed
         self._entries: dict[_Name, KvEntry] = {}
@@ -57,13 +60,15 @@ class KeyValueStore:
 
     def start(self) -> None:
         """Fold what is there, then follow. Returns when all written so far is known."""
-        reader = self._log.reader
-        bounds = {number: reader.bounds(KV, number) for number in range(reader.partitions(KV))}
+        reader, topic = self._log.reader, self._topic
+        bounds = {
+            number: reader.bounds(topic, number) for number in range(reader.partitions(topic))
+        }
         starts = {number: first for number, (first, _) in bounds.items()}
         self._next = dict(starts)
-        self._tail = reader.tail(KV, starts, self._deliver, self._failed)
+        self._tail = reader.tail(self._topic, starts, self._deliver, self._failed)
         for number, (_, end) in bounds.items():
-            self._await(Position(KV, number, end - 1))
+            self._await(Position(self._topic, number, end - 1))
 
     def close(self) -> None:
         """Stop following."""
@@ -152,7 +157,7 @@ class KeyValueStore:
 
     def _append(self, name: _Name, value: bytes | None) -> None:
         key = "/".join(name)
-        (position,) = self._log.writer.append([Outgoing(KV, key, value)])
+        (position,) = self._log.writer.append([Outgoing(self._topic, key, value)])
         self._await(position)
 
     def _await(self, position: Position) -> None:
@@ -161,7 +166,9 @@ class KeyValueStore:
                 lambda: self._next.get(position.partition, 0) > position.offset, _SEEN_SECONDS
             )
         if not seen:
-            raise LogUnavailable(f"The topic {KV} was not read up to {position.offset} in time.")
+            raise LogUnavailable(
+                f"The topic {self._topic} was not read up to {position.offset} in time."
+            )
 
     def _deliver(self, batch: list[Record]) -> None:
         with self._moved:

@@ -25,7 +25,7 @@ from domain.ports.log import Log
 from domain.ports.stores import Snapshots
 from domain.record.codec import encode
 from domain.record.envelope import Outgoing
-from domain.record.topics import CATALOGUE, EXECUTION_COMMANDS
+from domain.record.topics import CATALOGUE, DASHBOARDS, EXECUTION_COMMANDS
 from infra.accounts import ConfiguredAccount, StoredAccount
 from infra.clock import SystemClock
 from infra.config import Config
@@ -262,6 +262,7 @@ def _executor(shop: _Shop) -> None:
         shop.config.executor,
         shop.metrics,
         shop.settings,
+        shop.encryption.encrypt if shop.encryption.has_key else None,
     )
     handler = StepHandler(
         shop.log,
@@ -367,6 +368,7 @@ def _webserver(shop: _Shop) -> None:
     from infra.expression.lookups import Place, RuntimeLookups
     from infra.gateway import LogGateway
     from infra.triggers import LogTriggerGateway
+    from projections.charts.query import ChartQueries
     from projections.executions.query import ExecutionQueries
     from projections.flows.query import FlowQueries
     from projections.logs.query import LogQueries
@@ -379,6 +381,7 @@ def _webserver(shop: _Shop) -> None:
     now = shop.clock.now
     writer = LogFlowWriter(shop.log, shop.flows)
     triggers = LogTriggerGateway(shop.log)
+    dashboards = KeyValueStore(shop.log, shop.clock, shop.fatal, topic=DASHBOARDS)
     server = shop.config.server
     accounts = (
         ConfiguredAccount(server.username, server.password)
@@ -395,6 +398,7 @@ def _webserver(shop: _Shop) -> None:
         flow_writer=writer,
         blobs=shop.blobs,
         queries=Queries(
+            charts=ChartQueries(shop.store, now),
             executions=ExecutionQueries(shop.store, now),
             flows=flow_queries,
             logs=LogQueries(shop.store, now),
@@ -407,6 +411,7 @@ def _webserver(shop: _Shop) -> None:
         new_id=new_id,
         now=now,
         kv=shop.kv,
+        dashboards=dashboards,
         files=shop.files,
         secret_names=shop.secrets.keys,
         lookups=lambda variables: RuntimeLookups(shop.world, Place.of(variables)),
@@ -418,6 +423,7 @@ def _webserver(shop: _Shop) -> None:
     shop.assembly.api = create_app(shop.config.api, dependencies)
     shop.assembly.add(window.start, window.close)
     shop.assembly.add(triggers.start, triggers.close)
+    shop.assembly.add(dashboards.start, dashboards.close)
     if shop.config.data.examples:
         folder = Path(shop.config.data.examples)
         shop.assembly.add(lambda: writer.seed(sorted(folder.glob("*.yaml"))), None)

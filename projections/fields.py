@@ -200,6 +200,10 @@ class Resource:
             orders.append(last)
         return tuple(orders)
 
+    def knows(self, field: Field) -> bool:
+        """Whether this resource can be filtered by a field."""
+        return field in self._known
+
     def mentions(self, clauses: Iterable[Clause], field: Field) -> bool:
         """Whether any clause filters by a field."""
         return any(Field.parse(leaf.field) is field for leaf in _leaves(clauses))

@@ -44,6 +44,9 @@ class Stepper(Protocol):
     """Logical topic of the commands."""
     event_topic: str
     """Logical topic of the events."""
+    knows: Callable[[int, int], bool]
+    """Set by the handler: tells whether everything of a partition up to an event offset was folded
+    or written here. A snapshot of anything else would hide another writer's records for ever."""
 
     def load(self, partition: int) -> int | None:
         """Take up what is known of a partition; the next event offset to fold, None: the first."""
@@ -75,11 +78,13 @@ class Stepper(Protocol):
 
 
 class _Partition:
-    __slots__ = ("fresh", "heal_from", "next_event", "recent", "stepped", "watch")
+    __slots__ = ("fresh", "heal_from", "known_to", "next_event", "recent", "stepped", "watch")
 
     def __init__(self) -> None:
         self.fresh = False
         self.next_event: int | None = None
+        self.known_to = 0
+        """Event offset up to which nothing was written by another writer since the catch-up."""
         self.recent: dict[int, Record] = {}
         self.stepped = -1
         """Highest command offset that was handed to us."""
@@ -127,6 +132,7 @@ class StepHandler:
         self._watch = soon is not None
         self._soon = soon or (lambda call: call())
         self._partitions: dict[int, _Partition] = {}
+        stepper.knows = self._knows
 
     def assigned(self, partitions: Sequence[int]) -> None:
         """Fold these partitions anew, at once: timers are due without any command."""
@@ -231,7 +237,7 @@ class StepHandler:
             # one that lost a race or left a gap proves nothing: its command is stepped again
             if counts and offset >= committed:
                 known.recent[offset] = record
-        known.next_event = end
+        known.next_event = known.known_to = end
         known.fresh = True
         self._stepper.ready(number)
         self._metrics.count("executor_catch_ups")
@@ -239,6 +245,20 @@ class StepHandler:
             known.watch = self._log.reader.tail(
                 topic, {number: end}, lambda batch: self._look(number, known, batch)
             )
+
+    def _knows(self, number: int, end: int) -> bool:
+        """Tell whether no other writer has written since the catch-up; see `Stepper.knows`."""
+        known = self._partitions.get(number)
+        if known is None or not known.fresh or known.heal_from is not None:
+            return False
+        if not self._watch:
+            return True
+        topic = self._stepper.event_topic
+        for record in self._log.reader.read(topic, number, known.known_to, end):
+            if record.headers.get(WRITER) != self._writer:
+                return False  # the tail will tell: the partition is folded anew
+            known.known_to = record.offset + 1
+        return True
 
     def _fold(self, record: Record) -> bool:
         try:

@@ -1,6 +1,7 @@
 """The routes, one module per resource."""
 
 from api.controllers import (
+    dashboards,
     execution_actions,
     execution_bulk,
     execution_files,
@@ -15,11 +16,12 @@ from api.controllers import (
     misc,
     namespace_files,
     namespaces,
+    plugins,
     triggers,
     webhooks,
 )
 
-TWO_ONLY = [*triggers.TWO_ONLY]
+TWO_ONLY = [*triggers.TWO_ONLY, *plugins.TWO_ONLY]
 """Routes that contradict what 1.x answers: served where a 2.x version is reported."""
 
 ROUTES = [
@@ -39,4 +41,6 @@ ROUTES = [
     *namespace_files.ROUTES,
     *triggers.ROUTES,
     *language.ROUTES,
+    *dashboards.ROUTES,
+    *plugins.ROUTES,
 ]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -13,7 +12,7 @@ from api.actions import Action, Commands, replayed, submit
 from api.body import content_type, read_json
 from api.breakpoints import read_breakpoints
 from api.context import context, user_name
-from api.controllers.http import Http, Segment
+from api.controllers.http import Http, Segment, in_both
 from api.creation import begin, runnable_flow
 from api.errors import ApiError
 from api.forms import FORM
@@ -27,15 +26,6 @@ from domain.execution.state import Execution
 
 STATE_TYPE = "io.kestra.core.models.flows.State.Type"
 TWO = {"dialect": "2.0"}
-
-
-def in_both(name: str) -> Callable[[Any, Any, list[Any]], str]:
-    """Return what names the operation of a route that has a 1.x and a 2.0 path."""
-
-    def operation_id(_: Any, __: Any, components: list[Any]) -> str:
-        return f"{name}_2" if "actions" in components else name
-
-    return operation_id
 
 
 class StateRequest(msgspec.Struct, rename="camel"):

@@ -8,8 +8,8 @@ from api import actions, reply
 from api.actions import submit
 from api.body import content_type, read_text
 from api.context import context
-from api.controllers.execution_actions import TWO, commands, in_both, raise_any, replay
-from api.controllers.http import Http, Segment
+from api.controllers.execution_actions import TWO, commands, raise_any, replay
+from api.controllers.http import Http, Segment, in_both
 from api.creation import Draft, begin, checked, resolve, runnable_flow
 from api.errors import unsupported_media_type
 from api.evaluation import evaluate

@@ -2,21 +2,41 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from litestar import Controller, get
 
 from api import reply
 from api.context import Context, context
 from api.controllers.http import Http, Segment
-from api.errors import unconvertible
 from api.parameters import Parameters, read_page
 from api.reply import Reply
 from domain.expression import IMPURE_FUNCTIONS
 from domain.expression.registry import FILTERS, FUNCTIONS
-from domain.flow.schema import language_schema
 
-_KINDS = ("flow", "task", "trigger", "plugindefault")
+_FILTERS_OF_TWO = frozenset({"regexExtract", "regexMatch", "regexReplace", "sh", "uniq"})
+_FUNCTIONS_OF_TWO = frozenset(
+    {
+        "dayOfMonth",
+        "dayOfWeek",
+        "env",
+        "fileEmpty",
+        "hourOfDay",
+        "isDateAfter",
+        "isDateBefore",
+        "isDateBetween",
+        "isDayWeekInMonth",
+        "isLastWorkingDay",
+        "isPublicHoliday",
+        "isWeekend",
+        "iterationOutput",
+        "loopOutputs",
+        "monthOfYear",
+        "parentOutput",
+    }
+)
+"""Names that came with 2.0: listed where a 2.x version is reported, usable everywhere."""
+_NOT_OFFERED = frozenset({"appLink", "assets", "credential"})
+_LOOKUP_FILTERS = frozenset({"jq"})
+"""Lookups that are written as filters."""
 
 
 class Language(Controller):
@@ -26,14 +46,16 @@ class Language(Controller):
     tags = ["Misc"]  # noqa: RUF012 - Litestar's way
 
     @get("/pebble/filters", operation_id="getExpressionFilters", status_code=200)
-    async def filters(self) -> Reply:
-        """Return the names of all filters."""
-        return reply.json(sorted(FILTERS))
+    async def filters(self, request: Http) -> Reply:
+        """Return the names of the filters that the reported version has."""
+        names = {*FILTERS, *_LOOKUP_FILTERS}
+        return reply.json(sorted(_known(context(request), names, _FILTERS_OF_TWO)))
 
     @get("/pebble/functions", operation_id="getExpressionFunctions", status_code=200)
-    async def functions(self) -> Reply:
-        """Return the names of all functions."""
-        return reply.json(sorted({*FUNCTIONS, *IMPURE_FUNCTIONS}))
+    async def functions(self, request: Http) -> Reply:
+        """Return the names of the functions that the reported version has."""
+        names = {*FUNCTIONS, *IMPURE_FUNCTIONS} - _NOT_OFFERED - _LOOKUP_FILTERS
+        return reply.json(sorted(_known(context(request), names, _FUNCTIONS_OF_TWO)))
 
     @get("/secrets", operation_id="listSecrets", status_code=200)
     async def secrets(self, request: Http) -> Reply:
@@ -48,15 +70,9 @@ class Language(Controller):
         del namespace
         return _secrets(context(request), Parameters.of(request))
 
-    @get("/plugins/schemas/{kind:str}", operation_id="getSchemasFromType", status_code=200)
-    async def schema(self, request: Http, kind: Segment) -> Reply:
-        """Return the JSON Schema of flows, tasks, triggers or plugin defaults."""
-        if kind.lower() not in _KINDS:
-            why = f"No enum constant io.kestra.core.docs.SchemaType.{kind}"
-            raise unconvertible("type", kind, why)
-        wanted: Any = kind.upper()
-        many = Parameters.of(request).truth("arrayOf")
-        return reply.json(language_schema(context(request).ports.catalogue, wanted, array_of=many))
+
+def _known(own: Context, names: set[str], of_two: frozenset[str]) -> set[str]:
+    return names if own.options.is_two else names - of_two
 
 
 def _secrets(own: Context, parameters: Parameters) -> Reply:

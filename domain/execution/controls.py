@@ -25,11 +25,11 @@ from domain.execution.events import (
     TaskRunReset,
 )
 from domain.execution.flowables.pause import resume_run
-from domain.execution.label_order import in_map_order
 from domain.execution.lifecycle import PROGRESSING, TERMINAL, StateType
 from domain.execution.restarts import change_task_run_state
 from domain.execution.state import Slot
 from domain.execution.turn import Turn
+from domain.map_order import in_map_order
 
 _S = StateType
 _FORCIBLE = frozenset({_S.SUCCESS, _S.WARNING, _S.FAILED, _S.CANCELLED, _S.KILLED})
@@ -149,7 +149,8 @@ def change_labels(turn: Turn, command: c.ChangeLabels) -> None:
     """Replace all labels but those of the system."""
     kept = [label for label in turn.state.labels if label.key.startswith("system.")]
     new = [label for label in command.labels if not label.key.startswith("system.")]
-    turn.emit(LabelsChanged(labels=in_map_order(new + kept)))
+    labels = {label.key: label for label in new + kept}
+    turn.emit(LabelsChanged(labels=[labels[key] for key in in_map_order(list(labels))]))
 
 
 def delete(turn: Turn, command: c.DeleteExecution) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from domain.execution.evolve import copy_of
+from domain.execution.evolve_runs import copy_of
 from domain.execution.lifecycle import TERMINAL, StateType
 from domain.execution.plan import TaskPlan
 from domain.execution.state import MAIN_LANE, Moment, TaskRun

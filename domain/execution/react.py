@@ -28,7 +28,7 @@ from domain.execution.effects import (
     SignalWorkers,
     WriteLog,
 )
-from domain.execution.evolve import EXECUTOR
+from domain.execution.evolve_runs import EXECUTOR
 from domain.execution.flowables.foreach_item import merged_outputs
 from domain.execution.index import index_of
 from domain.execution.lifecycle import TERMINAL, StateType

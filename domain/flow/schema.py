@@ -126,6 +126,24 @@ def type_schema(catalogue: TaskCatalogue, type_: str, *, shared: bool = False) -
     }
 
 
+def input_schema(catalogue: TaskCatalogue, type_: str) -> Json | None:
+    """Return what the documentation of one input type shows; None when there is none such."""
+    struct = INPUT_TYPES.get(type_)
+    if struct is None:
+        return None
+    writer = _Writer(catalogue)
+    definition = writer.struct_schema(struct)
+    required = set(definition.get("required", ()))
+    properties = {
+        name: {**schema, "$required": name in required}
+        for name, schema in sorted(definition["properties"].items())
+    }
+    shown: Json = {"$schema": PLUGIN_DIALECT, "properties": properties}
+    if required:
+        shown["required"] = sorted(required)
+    return {"properties": shown, "definitions": writer.definitions}
+
+
 class _Writer:
     """Gathers definitions while it writes."""
 

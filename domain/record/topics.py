@@ -48,6 +48,7 @@ METRICS = "metrics"
 WORKER_SIGNALS = "worker.signals"
 DEAD_LETTER = "deadletter"
 KV = "kv"
+DASHBOARDS = "dashboards"
 
 CATALOGUE: tuple[Topic, ...] = (
     Topic(EXECUTION_COMMANDS, "execution id", "ExecutionCommand", "anyone", "execution", "commands",
@@ -74,6 +75,8 @@ CATALOGUE: tuple[Topic, ...] = (
           description="Records that could not be read or processed, with the reason."),
     Topic(KV, "tenant/namespace/key", "KvEntry", "webserver, worker", "single", "none",
           Cleanup.COMPACT, "The key-value store of namespaces."),
+    Topic(DASHBOARDS, "tenant/dashboards/id", "KvEntry", "webserver", "single", "none",
+          Cleanup.COMPACT, "The sources of dashboards."),
 )  # fmt: skip
 
 BY_NAME: dict[str, Topic] = {topic.name: topic for topic in CATALOGUE}

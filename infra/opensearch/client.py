@@ -77,8 +77,19 @@ def told() -> Iterator[None]:
         raise StoreUnavailable(f"an index is missing: {error.error}") from error
     except TransportError as error:
         if error.status_code in _LATER:
-            reason = "too many groups" if "too_many_buckets" in str(error) else error.error
-            if reason == "too many groups":
+            if "too_many_buckets" in str(error):
                 raise InvalidQuery("The answer has too many groups") from error
-            raise StoreUnavailable(f"OpenSearch refuses: {error.status_code} {reason}") from error
+            raise StoreUnavailable(
+                f"OpenSearch refuses: {error.status_code} {error.error}{_cause(error)}"
+            ) from error
         raise InvalidQuery(f"OpenSearch cannot answer: {error.error}") from error
+
+
+def _cause(error: TransportError) -> str:
+    """Return what OpenSearch says was the root of it, as the end of a sentence."""
+    answer = error.info
+    found = answer.get("error") if isinstance(answer, dict) else None
+    if not isinstance(found, dict):
+        return ""
+    root = (found.get("root_cause") or [found.get("caused_by") or found])[0]
+    return f": {root.get('type')}: {root.get('reason')}"

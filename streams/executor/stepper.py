@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from time import perf_counter
 from typing import Protocol
 
@@ -108,6 +108,7 @@ class ExecutionStepper:
         self._encrypt = encrypt
         self._outbox = Outbox(timers, options.command_limit_bytes, log.writer.partitions)
         self._partitions: dict[int, _Partition] = {}
+        self.knows: Callable[[int, int], bool] = lambda partition, end: True  # noqa: ARG005
         metrics.gauge("executor_executions_live", self._live)
         metrics.gauge("executor_timers", lambda: len(timers))
 
@@ -209,20 +210,25 @@ class ExecutionStepper:
         self._partitions.pop(partition, None)
         self._timers.forget(partition)
 
-    def snapshot(self, partition: int, end: int | None = None) -> None:
+    def snapshot(self, partition: int, end: int | None = None) -> bool:
         """Store what changed, so that the next start folds a tail.
 
         Args:
             partition: which.
             end: the next event offset to fold; None while stepping: waits until all is durable,
                 so that no snapshot is ahead of the log.
+
+        Returns:
+            False: nothing was stored, another writer has written what is not folded here.
         """
         known = self._partitions.get(partition)
         if known is None:
-            return
+            return False
         if end is None:
             self._log.writer.flush()
             _, end = self._log.reader.bounds(EXECUTION_EVENTS, partition)
+            if not self.knows(partition, end):
+                return False
         states = (known.fold.states.get(execution_id) for execution_id in known.changed)
         self._snapshots.save(
             partition,
@@ -231,6 +237,7 @@ class ExecutionStepper:
         )
         known.changed.clear()
         known.since_snapshot = 0
+        return True
 
     def close(self) -> None:
         """Store all partitions."""
@@ -319,7 +326,8 @@ class ExecutionStepper:
             and len(known.ended) < 2 * self._options.ended_in_memory
         ):
             return
-        self.snapshot(partition, end)
+        if not self.snapshot(partition, end):
+            return
         while len(known.ended) > self._options.ended_in_memory:
             execution_id, _ = known.ended.popitem(last=False)
             known.fold.drop(execution_id)

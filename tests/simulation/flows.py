@@ -7,7 +7,7 @@ faults.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import lru_cache
 from random import Random
 from typing import Any, Final
@@ -73,6 +73,7 @@ class _Maker:
         self.count = 0
         self.racy = False
         self.blocks = False
+        self.retries = False
         self.side_by_side = False
 
     def pick(self, *choices: Any) -> Any:
@@ -148,6 +149,7 @@ class _Maker:
         return task
 
     def retry(self) -> dict[str, Any]:
+        self.retries = True
         kind = self.pick("constant", "constant", "exponential", "random")
         retry: dict[str, Any] = {"type": kind, "maxAttempts": self.pick(2, 3, 4)}
         match kind:
@@ -280,8 +282,8 @@ def _drawn(number: int) -> Drawn:
     if maker.chance(15):
         flow["afterExecution"] = maker.tasks(1, 2)
     maker.blocks |= "errors" in flow or "finally" in flow
-    # what fails first opens a block, while the others run
-    maker.racy |= maker.blocks and maker.side_by_side
+    # what fails first opens a block or ends all, while the others run or wait for their retry
+    maker.racy |= maker.side_by_side and (maker.blocks or maker.retries)
     limited = maker.chance(15)
     if limited:
         behavior = maker.pick("QUEUE", "QUEUE", "CANCEL", "FAIL")
@@ -362,7 +364,7 @@ def read_source(source: str) -> Flow:
 
 
 class Flows:
-    """FlowSource: the flows of one simulation, in force from the beginning."""
+    """FlowSource and Flows: the flows of one simulation, in force from the beginning."""
 
     def __init__(self, *sources: str) -> None:
         self._flows: dict[str, Flow] = {}
@@ -384,23 +386,35 @@ class Flows:
     require = get
 
     def listen(self, listener: Callable[[FlowRevision], None]) -> None:
-        for revision in self.revisions():
+        for revision in self.latest():
             listener(revision)
 
     def catch_up(self) -> None:
         """Nothing is ever behind."""
 
-    def revisions(self) -> list[FlowRevision]:
-        """Return the revisions as they stand on the log."""
-        return [
-            FlowRevision(
-                tenant=TENANT,
-                namespace=NAMESPACE,
-                id=flow_id,
-                revision=1,
-                source=source,
-                updated=instant_of(START_MS),
-                writer="simulation",
-            )
-            for flow_id, source in self._sources.items()
-        ]
+    def revisions(self, tenant: str, namespace: str, flow_id: str) -> list[FlowRevision]:
+        found = self.revision(tenant, namespace, flow_id)
+        return [] if found is None else [found]
+
+    def revision(
+        self, tenant: str, namespace: str, flow_id: str, revision: int | None = None
+    ) -> FlowRevision | None:
+        del tenant, namespace
+        source = self._sources.get(flow_id)
+        return None if source is None or revision not in (None, 1) else _revision(flow_id, source)
+
+    def latest(self, tenant: str | None = None) -> Iterator[FlowRevision]:
+        del tenant
+        return (_revision(flow_id, source) for flow_id, source in self._sources.items())
+
+
+def _revision(flow_id: str, source: str) -> FlowRevision:
+    return FlowRevision(
+        tenant=TENANT,
+        namespace=NAMESPACE,
+        id=flow_id,
+        revision=1,
+        source=source,
+        updated=instant_of(START_MS),
+        writer="simulation",
+    )

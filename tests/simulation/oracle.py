@@ -34,7 +34,7 @@ from domain.execution.turn import Turn
 from domain.flow import tasks as t
 from domain.record.codec import Codec
 from domain.record.envelope import Outgoing, Record, instant_of
-from domain.record.topics import DEAD_LETTER, EXECUTION_EVENTS
+from domain.record.topics import DEAD_LETTER, EXECUTION_EVENTS, FLOW_SLOTS
 from domain.record.values import DeadLetter
 from streams.steps import WRITER
 from tests.simulation.broker import Broker
@@ -69,6 +69,7 @@ class Oracle:
         self._believed: dict[_Mark, bytes | None] = {}
         self._checked: dict[tuple[str, str], int] = {}
         self._forced: set[str] = set()
+        self._freed: set[str] = set()
         self._starts: Counter[tuple[str, str, int]] = Counter()
         broker.listeners.append(self.landed)
 
@@ -89,6 +90,9 @@ class Oracle:
         """Fold one durable record."""
         if record.topic == DEAD_LETTER:
             self.letters.append(record)
+        if record.topic == FLOW_SLOTS:
+            who = record.key.rpartition("/")[2]
+            (self._freed.add if record.value is None else self._freed.discard)(who)
         if record.topic != EXECUTION_EVENTS:
             return
         decoded = RECORDS.decode(record)
@@ -161,7 +165,11 @@ class Oracle:
                 self._forced.add(record.execution_id)
 
     def _check_slots(self, state: Execution) -> None:
-        """No more executions hold slots than the limit says; forced ones are beyond it."""
+        """No more executions hold slots than the limit says; forced ones are beyond it.
+
+        A slot may be free before its holder's own record of that is durable: both were sent at
+        once, and the step is made.
+        """
         flow = self._flows.get(state.tenant, state.namespace, state.flow_id)
         if flow is None or flow.concurrency is None or state.slot is not Slot.HELD:
             return
@@ -171,6 +179,7 @@ class Oracle:
             if other.flow_id == state.flow_id
             and other.slot is Slot.HELD
             and other.id not in self._forced
+            and other.id not in self._freed
         ]
         if len(holders) > flow.concurrency.limit:
             raise Broken(f"{holders} hold slots of {state.flow_id}: more than its limit")

@@ -15,7 +15,9 @@ from typing import Any, Final
 import msgspec
 
 from domain.errors import LogUnavailable
+from domain.execution.context import Answer
 from domain.execution.fold import encode_state
+from domain.execution.verify import Verifier
 from domain.record.envelope import Record
 from domain.record.topics import EXECUTION_COMMANDS, EXECUTION_EVENTS, TASK_REQUESTS
 from tests.simulation.broker import START_MS, Broker, Member
@@ -415,9 +417,25 @@ class World:
             left = list(self._undone(group, topic))
             if left:
                 raise Broken(f"{group} has not committed {len(left)} records of {topic}")
+        if self.scenario.thorough:
+            self._verify()
         for execution_id in self.people.created:
             if execution_id not in self.oracle.states:
                 raise Broken(f"{execution_id} was accepted and never came to be")
+
+    def _verify(self) -> None:
+        """Step all that is recorded again: the same bytes must come of it (I2)."""
+        logs = self.broker.logs
+        for number in range(self.scenario.partitions):
+            verifier = Verifier(self.flows, look=lambda question: Answer(value=question.key))
+            commands, events = logs[EXECUTION_COMMANDS, number], logs[EXECUTION_EVENTS, number]
+            for found in verifier.run(commands, events):
+                raise Broken(
+                    f"{found.execution_id} at {found.sequence}: {found.reason}: {found.events}"
+                )
+            tally = verifier.tally
+            if tally.unreadable or tally.waiting or tally.uncommanded or tally.spoilt:
+                raise Broken(f"not all could be verified: {tally}")
 
     def _check_executor(self, executor: Executor) -> None:
         for loop in executor.loops:

@@ -28,6 +28,7 @@ class Counter:
         self.sequences: dict[str, int] = {}
         self.steps = 0
         self.readied: list[int] = []
+        self.knows: Callable[[int, int], bool] = lambda partition, end: True
 
     def load(self, partition: int) -> int | None:
         del partition
@@ -284,6 +285,24 @@ def test_command_whose_record_left_a_gap_is_stepped_again_after_the_crash() -> N
 
     assert engine.counter.sums == {"a": 11}
     assert engine.events() == [("a", 2, 10), ("a", 1, 1), ("a", 2, 10)]
+
+
+def test_records_of_another_writer_are_not_known_until_they_are_folded() -> None:
+    engine = Engine()
+    engine.soon = lambda call: None  # the tail has told, and nobody has come to heal yet
+    engine.restart("owner")
+    engine.command("a", add=1)
+    engine.drive(0)
+    assert engine.counter.knows(0, 1)
+
+    headers = {WRITER: "zombie", COMMAND_OFFSET: "1"}
+    zombie = json.dumps({"sequence": 2, "add": 5}).encode()
+    engine.log.append([Outgoing(EXECUTION_EVENTS, "a", zombie, headers=headers)])
+
+    assert not engine.counter.knows(0, 2)
+    engine.command("a", add=5)
+    engine.drive(1)
+    assert engine.counter.knows(0, 2)
 
 
 def test_revoked_partition_is_forgotten(engine: Engine) -> None:

@@ -32,13 +32,21 @@ from domain.flow.core_specs import CORE_CATALOGUE
 from domain.log import Level, LogBatch, LogEntry
 from domain.record.codec import Codec, encode
 from domain.record.envelope import Outgoing, Record, milliseconds_of
-from domain.record.topics import EXECUTION_COMMANDS, EXECUTION_EVENTS, FLOWS, LOGS, METRICS
+from domain.record.topics import (
+    DASHBOARDS,
+    EXECUTION_COMMANDS,
+    EXECUTION_EVENTS,
+    FLOWS,
+    LOGS,
+    METRICS,
+)
 from infra.embedded.search import SqliteReadStore
 from infra.flows import FlowStore, LogFlowWriter
 from infra.gateway import LogGateway
 from infra.kv import KeyValueStore
 from infra.storage.namespace_files import StoredNamespaceFiles
 from infra.triggers import LogTriggerGateway
+from projections.charts.query import ChartQueries
 from projections.executions.document import EXECUTIONS
 from projections.executions.project import write_of
 from projections.executions.query import ExecutionQueries
@@ -142,6 +150,8 @@ class World:
         self.blobs = MemoryBlobs()
         self.kv = KeyValueStore(self.log, _WorldClock(self))
         self.kv.start()
+        self.dashboards = KeyValueStore(self.log, _WorldClock(self), topic=DASHBOARDS)
+        self.dashboards.start()
         self.triggers = LogTriggerGateway(self.log)
         self.triggers.start()
         models = [EXECUTIONS, TASK_RUNS, FLOW_DOCUMENTS, LOG_DOCUMENTS, METRIC_DOCUMENTS, TRIGGERS]
@@ -155,6 +165,7 @@ class World:
     def close(self) -> None:
         self.triggers.close()
         self.kv.close()
+        self.dashboards.close()
         self.flow_store.close()
         self.window.close()
         self.store.close()
@@ -170,6 +181,7 @@ class World:
             "flow_writer": self.flows,
             "blobs": self.blobs,
             "queries": Queries(
+                charts=ChartQueries(self.store, clock),
                 executions=ExecutionQueries(self.store, clock),
                 flows=FlowQueries(self.store, clock),
                 logs=LogQueries(self.store, clock),
@@ -178,6 +190,7 @@ class World:
             ),
             "triggers": self.triggers,
             "kv": self.kv,
+            "dashboards": self.dashboards,
             "files": StoredNamespaceFiles(self.blobs, _WorldClock(self)),
             "log_writer": self.log,
             "log": self.log,

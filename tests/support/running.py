@@ -140,11 +140,12 @@ class Running:
     def _component(self, name: str) -> Component:
         management = self.management[name]
         own = {"TIDEWHEEL_SERVER_MANAGEMENT_PORT": str(management)}
-        if name in {"executor", "worker", "scheduler", "indexer"}:
-            own[f"TIDEWHEEL_{name.upper()}_ID"] = f"{name}-{socket.gethostname()}"
+        role = name.partition("-")[0]
+        if role in {"executor", "worker", "scheduler"}:
+            own[f"TIDEWHEEL_{role.upper()}_ID"] = f"{name}-{socket.gethostname()}"
         return Component(
             name,
-            (sys.executable, "-m", "infra.cli.main", "server", name),
+            (sys.executable, "-m", "infra.cli.main", "server", role),
             {**self.environment, **own},
             f"http://{LOOPBACK}:{management}/health/readiness",
         )
@@ -154,17 +155,22 @@ class Embedded(Running):
     """Everything in one process."""
 
     engine = "embedded"
-    components = ("local",)
+    components: tuple[str, ...] = ("local",)
 
 
 class Distributed(Running):
     """One process per component, on a Kafka and an OpenSearch that run already."""
 
     engine = "distributed"
-    components = COMPONENTS
+    components: tuple[str, ...] = COMPONENTS
 
     def __init__(
-        self, folder: Path, environment: Mapping[str, str], bootstrap: str, opensearch: str
+        self,
+        folder: Path,
+        environment: Mapping[str, str],
+        bootstrap: str,
+        opensearch: str,
+        more: Sequence[str] = (),
     ) -> None:
         """Prepare it under names of its own; see `Running`.
 
@@ -173,7 +179,9 @@ class Distributed(Running):
             environment: on top of our own.
             bootstrap: host:port of the broker.
             opensearch: URL of the node.
+            more: further components, such as `executor-2`.
         """
+        self.components = (*COMPONENTS, *more)
         number = next(_numbers)
         servers = {
             "TIDEWHEEL_LOG_BOOTSTRAP_SERVERS": bootstrap,
@@ -220,10 +228,19 @@ def prepare(
     request: pytest.FixtureRequest,
     folder: Path,
     environment: Mapping[str, str] | None = None,
+    more: Sequence[str] = (),
 ) -> Running:
-    """Return a Tidewheel on an engine, not started; starts Kafka and OpenSearch where needed."""
+    """Return a Tidewheel on an engine, not started; starts Kafka and OpenSearch where needed.
+
+    Args:
+        engine: `embedded` or `distributed`.
+        request: of the fixture or test.
+        folder: for its data and process logs.
+        environment: on top of our own; the same at every start.
+        more: further components of the distributed engine, such as `executor-2`.
+    """
     if engine == "embedded":
         return Embedded(folder, environment or {})
     kafka: KafkaServer = request.getfixturevalue("kafka_server")
     opensearch: OpenSearchServer = request.getfixturevalue("opensearch_server")
-    return Distributed(folder, environment or {}, kafka.bootstrap_servers, opensearch.url)
+    return Distributed(folder, environment or {}, kafka.bootstrap_servers, opensearch.url, more)

@@ -14,7 +14,7 @@ import msgspec
 from domain.execution import timers
 from domain.execution.ending import interrupt
 from domain.execution.events import IterationEnded, TaskRunOpened, TaskRunOutputsSet
-from domain.execution.evolve import TERMINATED
+from domain.execution.evolve_runs import TERMINATED
 from domain.execution.flowables.contract import (
     FlowableRule,
     advance_blocks,

@@ -57,6 +57,15 @@ def lower(run: Run, value: Any) -> Any:
     return None if value is None else _shown(run, value).lower()
 
 
+@filter_("nl2br")
+def nl2br(run: Run, value: Any) -> Any:
+    """Return the text with HTML line breaks in place of its line ends."""
+    del run
+    if value is not None and not isinstance(value, str):
+        raise Fault("The 'nl2br' filter expects a text.")
+    return None if value is None else _LINE_ENDS.sub("<br />", value)
+
+
 @filter_("capitalize")
 def capitalize(run: Run, value: Any) -> Any:
     """Return the text with its first letter in capitals, the rest as it is."""

@@ -1,20 +1,18 @@
-"""The order of labels that were set anew: as clients know it, that of a hash map over the keys."""
+"""The order of a hash map over its keys: where older servers kept maps, clients have seen it."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from domain.execution.state import Label
-
 _LEAST_BUCKETS = 16
 
 
-def in_map_order(labels: Sequence[Label]) -> list[Label]:
-    """Return labels as Java's HashMap orders their keys: by bucket, then as they came."""
+def in_map_order(keys: Sequence[str]) -> list[str]:
+    """Return keys as Java's HashMap orders them: by bucket, then as they came."""
     buckets = _LEAST_BUCKETS
-    while len(labels) > buckets * 3 // 4:
+    while len(keys) > buckets * 3 // 4:
         buckets *= 2
-    return sorted(labels, key=lambda label: _spread(label.key) & (buckets - 1))
+    return sorted(keys, key=lambda key: _spread(key) & (buckets - 1))
 
 
 def _spread(key: str) -> int:

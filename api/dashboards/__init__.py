@@ -1,0 +1,1 @@
+"""Dashboards: YAML that says which charts to draw."""

@@ -1,0 +1,1 @@
+"""What charts of dashboards ask of the read models."""
