@@ -30,12 +30,17 @@ class Checked:
 
 def check(own: Context, source: str) -> Checked:
     """Return a source with its flow; raises InvalidFlow with everything that is wrong."""
-    return Checked(source, read_flow(source, catalogue=own.ports.catalogue))
+    return Checked(
+        source,
+        read_flow(source, catalogue=own.ports.catalogue, defaults=own.ports.flows.plugin_defaults),
+    )
 
 
 def parse(own: Context, source: str) -> FlowReading:
     """Return everything there is to say about a source."""
-    return parse_flow(source, catalogue=own.ports.catalogue)
+    return parse_flow(
+        source, catalogue=own.ports.catalogue, defaults=own.ports.flows.plugin_defaults
+    )
 
 
 def split(text: str) -> list[str]:
@@ -88,6 +93,7 @@ def shown(own: Context, stored: FlowRevision, *, source: bool) -> View:
         catalogue=own.ports.catalogue,
         tenant_id=stored.tenant,
         revision=stored.revision,
+        defaults=own.ports.flows.plugin_defaults,
         allow_unknown_types=True,
     )
     return stored_view(reading.flow, stored, source=source, exception=reading.constraints)

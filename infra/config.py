@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
@@ -10,6 +11,8 @@ from typing import Any, Literal
 import msgspec
 
 from api.options import ApiOptions
+from domain.errors import InvalidInput, Violation
+from domain.flow.common import PluginDefault
 from infra.log_options import LogOptions
 from infra.opensearch.options import OpenSearchOptions
 from infra.settings import load
@@ -17,6 +20,8 @@ from projections.options import ProjectionsOptions
 from projections.window import WindowOptions
 from streams.options import ExecutorOptions, SchedulerOptions
 from streams.worker.options import WorkerOptions
+
+_NAMESPACE = re.compile(r"[a-z0-9][a-z0-9._-]*")
 
 Engine = Literal["embedded", "distributed"]
 
@@ -62,6 +67,32 @@ class Variables(msgspec.Struct, frozen=True, kw_only=True):
     """Environment variables with this prefix are `envs` in expressions, in lower case."""
 
 
+class Plugins(msgspec.Struct, frozen=True, kw_only=True):
+    """Plugin defaults (docs/flow-language.md). The webserver puts them in force. All since 0.1."""
+
+    defaults: tuple[PluginDefault, ...] = ()
+    """For all flows: records of `type` (exact or a prefix), `values`, and `forced`, maybe `ref`."""
+    namespaces: dict[str, tuple[PluginDefault, ...]] = {}
+    """The same by namespace: for its flows and those of the namespaces below it."""
+
+    def violations(self) -> list[Violation]:
+        """Return what is wrong beyond the types."""
+        lists = {"$.plugins.defaults": self.defaults}
+        lists |= {f"$.plugins.namespaces.{name}": own for name, own in self.namespaces.items()}
+        found = [
+            Violation("a default needs a `type`", f"{path}[{index}]")
+            for path, defaults in lists.items()
+            for index, default in enumerate(defaults)
+            if not default.type.strip()
+        ]
+        found += [
+            Violation(f"{name!r} is no namespace", "$.plugins.namespaces")
+            for name in self.namespaces
+            if not _NAMESPACE.fullmatch(name)
+        ]
+        return found
+
+
 class Config(msgspec.Struct, frozen=True, kw_only=True):
     """Everything that can be configured."""
 
@@ -70,6 +101,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     server: Server = Server()
     data: Data = Data()
     variables: Variables = Variables()
+    plugins: Plugins = Plugins()
     log: LogOptions = LogOptions()
     opensearch: OpenSearchOptions = OpenSearchOptions()
     executor: ExecutorOptions = ExecutorOptions()
@@ -93,4 +125,8 @@ def load_config(environment: Mapping[str, str] | None = None) -> Config:
     """
     environment = os.environ if environment is None else environment
     file = environment.get("TIDEWHEEL_CONFIG")
-    return load(Config, environment, Path(file) if file else None)
+    config = load(Config, environment, Path(file) if file else None)
+    if violations := config.plugins.violations():
+        text = "; ".join(f"{v.path}: {v.message}" for v in violations)
+        raise InvalidInput(f"the configuration is wrong: {text}", tuple(violations))
+    return config

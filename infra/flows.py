@@ -13,6 +13,7 @@ from threading import Condition, RLock
 import msgspec
 
 from domain.errors import LogUnavailable, NotFound, UnreadableRecord
+from domain.flow.defaults import NO_DEFAULTS, ScopedDefaults
 from domain.flow.model import Flow
 from domain.flow.reader import parse_flow, read_flow
 from domain.ids import flow_key
@@ -22,6 +23,7 @@ from domain.record.codec import Codec, encode
 from domain.record.envelope import Outgoing, Position, Record
 from domain.record.topics import FLOWS, partition_of
 from domain.record.values import FlowRevision
+from infra.plugin_defaults import PluginDefaultsStore
 
 _CODEC: Codec[FlowRevision] = Codec(FlowRevision)
 _SEEN_TIMEOUT = 30.0
@@ -44,20 +46,33 @@ class _History:
 class FlowStore:
     """Flows port over the log: old sources stay in the log, parsed flows are a bounded cache."""
 
-    def __init__(self, log: Log, catalogue: TaskCatalogue, *, parsed: int = 2_000) -> None:
+    def __init__(
+        self,
+        log: Log,
+        catalogue: TaskCatalogue,
+        plugin_defaults: PluginDefaultsStore | None = None,
+        *,
+        parsed: int = 2_000,
+    ) -> None:
         self._log = log
+        self._plugin_defaults = plugin_defaults
         self.catalogue = catalogue
         self._parsed_limit = parsed
         self._histories: dict[str, _History] = {}
-        self._parsed: OrderedDict[tuple[str, int], Flow | None] = OrderedDict()
+        self._parsed: OrderedDict[tuple[str, int, int], Flow | None] = OrderedDict()
         self._next: dict[int, int] = {}
         self._lock = RLock()
         self._moved = Condition(self._lock)
         self._listeners: list[Listener] = []
         self._tail: Tail | None = None
+        if plugin_defaults is not None:
+            plugin_defaults.listen(self._tell_all)
 
     def start(self) -> None:
-        """Fold what is there, then follow. Returns when everything written so far is in force."""
+        """Fold what is there, then follow. Returns when everything written so far is in force.
+
+        The plugin defaults must have been started before.
+        """
         partitions = self._log.reader.partitions(FLOWS)
         starts = {
             partition: self._log.reader.bounds(FLOWS, partition)[0]
@@ -73,15 +88,42 @@ class FlowStore:
             self._tail.close()
 
     def listen(self, listener: Listener) -> None:
-        """Tell a listener the latest revision of each flow, then every one from now on."""
+        """Tell a listener the latest revision of each flow, then every one from now on.
+
+        All of them are told again when other plugin defaults are in force.
+        """
         with self._lock:
             for history in self._histories.values():
                 if history.latest is not None:
                     listener(history.latest)
             self._listeners.append(listener)
 
+    def _tell_all(self) -> None:
+        with self._lock:
+            for history in self._histories.values():
+                if history.latest is not None:
+                    for listener in self._listeners:
+                        listener(history.latest)
+
+    @property
+    def defaults(self) -> int:
+        """Number of the set of plugin defaults in force."""
+        return 0 if self._plugin_defaults is None else self._plugin_defaults.number
+
+    @property
+    def plugin_defaults(self) -> ScopedDefaults:
+        """The plugin defaults in force."""
+        return self._scoped(None) or NO_DEFAULTS
+
+    def _scoped(self, number: int | None) -> ScopedDefaults | None:
+        if self._plugin_defaults is None:
+            return None if number else NO_DEFAULTS
+        return self._plugin_defaults.get(number)
+
     def catch_up(self, timeout: float = _SEEN_TIMEOUT) -> None:
         """Wait until everything that is durable now has been folded; raises LogUnavailable."""
+        if self._plugin_defaults is not None:
+            self._plugin_defaults.catch_up(timeout)
         for partition in list(self._next):
             self.wait_for(partition, self._log.reader.bounds(FLOWS, partition)[1], timeout)
 
@@ -92,10 +134,21 @@ class FlowStore:
                 raise LogUnavailable(f"flows/{partition} was not read up to {next_offset} in time")
 
     def get(
-        self, tenant: str, namespace: str, flow_id: str, revision: int | None = None
+        self,
+        tenant: str,
+        namespace: str,
+        flow_id: str,
+        revision: int | None = None,
+        defaults: int | None = None,
     ) -> Flow | None:
-        """The parsed flow, by default the latest; None when missing, deleted or unreadable."""
+        """The parsed flow, by default the latest; None when missing, deleted or unreadable.
+
+        Read with a set of plugin defaults by its number, by default the one in force.
+        """
         key = flow_key(tenant, namespace, flow_id)
+        scoped = self._scoped(defaults)
+        if scoped is None:
+            return None
         with self._lock:
             history = self._histories.get(key)
             if history is None or history.latest is None:
@@ -104,30 +157,40 @@ class FlowStore:
                 if history.latest.deleted:
                     return None
                 revision = history.latest.revision
-            cached = self._parsed.get((key, revision))
+            place = (key, revision, scoped.number)
+            cached = self._parsed.get(place)
             if cached is not None:
-                self._parsed.move_to_end((key, revision))
+                self._parsed.move_to_end(place)
                 return cached
         stored = self.revision(tenant, namespace, flow_id, revision)
         if stored is None:
             return None
         flow = parse_flow(
-            stored.source, tenant_id=tenant, revision=revision, catalogue=self.catalogue
+            stored.source,
+            tenant_id=tenant,
+            revision=revision,
+            catalogue=self.catalogue,
+            defaults=scoped,
         ).flow
         with self._lock:
-            self._parsed[(key, revision)] = flow
+            self._parsed[place] = flow
             while len(self._parsed) > self._parsed_limit:
                 self._parsed.popitem(last=False)
         return flow
 
     def require(
-        self, tenant: str, namespace: str, flow_id: str, revision: int | None = None
+        self,
+        tenant: str,
+        namespace: str,
+        flow_id: str,
+        revision: int | None = None,
+        defaults: int | None = None,
     ) -> Flow | None:
         """As `get`, but looks at the end of the log before it says None."""
-        flow = self.get(tenant, namespace, flow_id, revision)
+        flow = self.get(tenant, namespace, flow_id, revision, defaults)
         if flow is None:
             self.catch_up()
-            flow = self.get(tenant, namespace, flow_id, revision)
+            flow = self.get(tenant, namespace, flow_id, revision, defaults)
         return flow
 
     def revision(
@@ -221,7 +284,9 @@ class LogFlowWriter:
             return
         for file in files:
             source = file.read_text()
-            flow = read_flow(source, catalogue=self._store.catalogue)
+            flow = read_flow(
+                source, catalogue=self._store.catalogue, defaults=self._store.plugin_defaults
+            )
             self._save(flow.tenant_id, flow.namespace, flow.id, source)
 
     def _save(self, tenant: str, namespace: str, flow_id: str, source: str) -> FlowRevision:
@@ -231,6 +296,7 @@ class LogFlowWriter:
             tenant_id=tenant,
             revision=None,
             catalogue=self._store.catalogue,
+            defaults=self._store.plugin_defaults,
         ).flow
         if flow is not None:
             disabled = flow.disabled

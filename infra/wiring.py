@@ -35,6 +35,7 @@ from infra.expression.lookups import World
 from infra.flows import FlowStore, LogFlowWriter
 from infra.kv import KeyValueStore
 from infra.metrics.prometheus import PrometheusMetrics
+from infra.plugin_defaults import PluginDefaultsStore
 from infra.secrets.env import EnvironmentSecrets
 from infra.snapshots import SqliteSnapshots, scratch_snapshots
 from infra.storage.local import LocalBlobs
@@ -125,7 +126,8 @@ class _Shop:
         self.metrics = PrometheusMetrics()
         self.log = open_log(config)
         self.log.ensure_topics([topic.name for topic in CATALOGUE])
-        self.flows = FlowStore(self.log, CORE_CATALOGUE)
+        self.plugin_defaults = PluginDefaultsStore(self.log, self.clock, fatal)
+        self.flows = FlowStore(self.log, CORE_CATALOGUE, self.plugin_defaults)
         storage = Path(config.data.storage) if config.data.storage else config.data.dir / "storage"
         self.blobs = LocalBlobs(storage, sync=False)
         self.files = StoredNamespaceFiles(self.blobs, self.clock)
@@ -152,6 +154,7 @@ class _Shop:
         self.nonce = uuid.uuid4().hex[:8]
         self.assembly = Assembly(management=None)
         self.assembly.add(None, self.log.close)
+        self.assembly.add(self.plugin_defaults.start, self.plugin_defaults.close)
         self.assembly.add(self.flows.start, self.flows.close)
         self.assembly.add(self.kv.start, self.kv.close)
         self.assembly.add(None, self.jq.close)
@@ -376,6 +379,10 @@ def _webserver(shop: _Shop) -> None:
     from projections.triggers.query import TriggerQueries
     from projections.window import Window
 
+    plugins = shop.config.plugins
+    shop.assembly.add(
+        lambda: shop.plugin_defaults.publish(plugins.defaults, plugins.namespaces), None
+    )
     window = Window(shop.log.reader, shop.config.window)
     shop.metrics.gauge("window_executions", lambda: float(len(window)))
     now = shop.clock.now

@@ -237,6 +237,9 @@ ExecutionCommand = (
 )
 """Any command, by its tag in `type`."""
 
+RESTARTS = (RestartExecution, RestartSubflow)
+"""Commands that begin anew with the plugin defaults now in force."""
+
 MACHINE_COMMANDS = frozenset(
     {"task.result", "task.start", "task.lost", "timer.fire", "subflow.result", "slot.answer"}
 )

@@ -42,6 +42,7 @@ def created(command: CreateExecution, flow: Flow, now: datetime) -> ExecutionCre
         histories=command.histories,
         wanted_outputs=command.wanted_outputs,
         variables=flow.variables if variables is None else variables,
+        defaults=flow.defaults,
     )
 
 

@@ -55,6 +55,8 @@ class ExecutionCreated(Event, tag="execution.created"):
     """Of the flow, or taken over with the task runs."""
     wanted_outputs: dict[str, Any] = {}
     """Templates that the parent wants rendered at the end."""
+    defaults: int = 0
+    """Number of the set of plugin defaults that it runs with; 0: none."""
 
 
 class ExecutionStarted(Event, tag="execution.started"):
@@ -131,6 +133,8 @@ class ExecutionRestarted(Event, tag="execution.restarted"):
 
     flow_revision: int | None = None
     attempt_number: int | None = None
+    defaults: int | None = None
+    """Number of the set of plugin defaults from here on; None: as before."""
 
 
 class ExecutionStateForced(Event, tag="execution.state-forced"):

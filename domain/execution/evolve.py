@@ -39,6 +39,7 @@ def begin(event: e.ExecutionCreated, at: datetime) -> Execution:
         namespace=event.namespace,
         flow_id=event.flow_id,
         flow_revision=event.flow_revision,
+        defaults=event.defaults,
         state=state,
         metadata=Metadata(event.metadata.attempt_number, event.metadata.original_created_date),
         original_id=event.original_id,
@@ -174,6 +175,8 @@ def _restarted(state: Execution, event: e.ExecutionRestarted, at: datetime) -> N
     state.violated = []
     if event.flow_revision is not None:
         state.flow_revision = event.flow_revision
+    if event.defaults is not None:
+        state.defaults = event.defaults
     if event.attempt_number is not None:
         state.metadata.attempt_number = event.attempt_number
     state.state.move(StateType.RESTARTED, at)

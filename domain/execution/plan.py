@@ -11,7 +11,6 @@ from typing import Any, Final, cast
 
 import msgspec
 
-from domain.execution.defaults import with_defaults
 from domain.execution.state import MAIN_LANE
 from domain.expression.references import (
     NOTHING,
@@ -174,9 +173,7 @@ class FlowPlan:
         for task in tasks:
             if task.disabled:
                 continue
-            plan = TaskPlan(
-                with_defaults(task, self.flow.plugin_defaults), parent, name, len(plans)
-            )
+            plan = TaskPlan(task, parent, name, len(plans))
             plan.forced = parent.forced if parent is not None else name == AFTER
             plans.append(plan)
             self.tasks[task.id] = plan

@@ -86,7 +86,13 @@ def _run_again(turn: Turn) -> None:
         run = turn.state.task_runs.get(timer.task_run_id) if timer.task_run_id else None
         if run is None or run.state.current is _S.RESTARTED:
             turn.emit(TimerEnded(timer_id=timer.id))
-    turn.emit(ExecutionRestarted(attempt_number=turn.state.metadata.attempt_number + 1))
+    defaults = turn.plan.flow.defaults
+    turn.emit(
+        ExecutionRestarted(
+            attempt_number=turn.state.metadata.attempt_number + 1,
+            defaults=None if defaults == turn.state.defaults else defaults,
+        )
+    )
     turn.schedule(timers.CONTINUE, turn.now)
 
 

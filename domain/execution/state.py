@@ -232,6 +232,8 @@ class Execution(msgspec.Struct, omit_defaults=True, dict=True):
     """Task runs that may pass their breakpoint."""
     removals: int = 0
     """How often task runs were taken out: makes the ids of those after it new."""
+    defaults: int = 0
+    """Number of the set of plugin defaults that it runs with; 0: none."""
     replayed: bool = False
     """Created from another execution's task runs: its first start is a restart."""
 

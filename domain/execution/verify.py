@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterable, Iterator
-from typing import Final
+from typing import Final, TypeVar
 
 from domain.errors import UnreadableRecord
 from domain.execution import events as e
@@ -42,6 +42,8 @@ from domain.record.envelope import Record, instant_of
 
 COMMANDS: Final[Codec[ExecutionCommand]] = Codec(ExecutionCommand)
 """Reads values of `execution.commands`."""
+
+_E = TypeVar("_E", bound=e.Event)
 
 _KEPT: Final = 2_000
 """Executions to which nothing more happens by itself that are kept in memory."""
@@ -305,15 +307,26 @@ class Verifier:
         self, command: ExecutionCommand, state: Execution | None, recorded: EventRecord | None
     ) -> Flow | None:
         if state is not None:
+            restarted = None if recorded is None else _first(recorded, e.ExecutionRestarted)
+            again = None if restarted is None else restarted.defaults
             return self._flows.get(
-                state.tenant, state.namespace, state.flow_id, state.flow_revision
+                state.tenant,
+                state.namespace,
+                state.flow_id,
+                state.flow_revision,
+                state.defaults if again is None else again,
             )
         if not isinstance(command, CreateExecution):
             return None
         if recorded is not None and error_of(recorded) == missing_flow(command):
             return None  # it was saved later
+        made = None if recorded is None else _first(recorded, e.ExecutionCreated)
         return self._flows.get(
-            command.tenant, command.namespace, command.flow_id, command.flow_revision
+            command.tenant,
+            command.namespace,
+            command.flow_id,
+            command.flow_revision,
+            None if made is None else made.defaults,
         )
 
     def _finder(self, recorded: EventRecord) -> FindFlow:
@@ -390,6 +403,10 @@ class Verifier:
             recorded=record.value,
             stepped=stepped,
         )
+
+
+def _first(recorded: EventRecord, kind: type[_E]) -> _E | None:
+    return next((event for event in recorded.events if isinstance(event, kind)), None)
 
 
 __all__ = ["COMMANDS", "Divergence", "Look", "Recall", "Tally", "Verifier"]

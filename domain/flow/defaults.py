@@ -10,7 +10,9 @@ Source: Kestra's pluginDefaults, `kestra-features.md` 11.5.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from typing import Any
+from typing import Any, Final
+
+import msgspec
 
 from domain.flow.common import PluginDefault
 
@@ -20,8 +22,32 @@ Canonical = Callable[[str], str]
 Known = Callable[[str], Collection[str] | None]
 """Canonical type -> the properties it has; None: anything goes."""
 
+Spellings = Callable[[str], Mapping[str, str]]
+"""Canonical type -> other spellings of its properties, with today's."""
+
 Dropped = Callable[[str, str], None]
 """Told of a default that a type has no property for: type, property."""
+
+
+class ScopedDefaults(msgspec.Struct, frozen=True, kw_only=True):
+    """What the server gives, and each namespace to itself and those below it."""
+
+    number: int = 0
+    """Of the set in the log, from 1; 0: none was ever in force."""
+    everywhere: tuple[PluginDefault, ...] = ()
+    namespaces: dict[str, tuple[PluginDefault, ...]] = {}
+
+    def of(self, namespace: str) -> tuple[PluginDefault, ...]:
+        """Return the defaults of a namespace: the server's first, its own last."""
+        found = list(self.everywhere)
+        if self.namespaces:
+            parts = namespace.split(".")
+            for length in range(1, len(parts) + 1):
+                found += self.namespaces.get(".".join(parts[:length]), ())
+        return tuple(found)
+
+
+NO_DEFAULTS: Final = ScopedDefaults()
 
 
 def inject_defaults(
@@ -29,6 +55,7 @@ def inject_defaults(
     defaults: Sequence[PluginDefault],
     canonical: Canonical,
     known: Known,
+    spellings: Spellings,
     dropped: Dropped,
 ) -> dict[str, Any]:
     """Return a flow's content with all defaults applied to all typed objects in it.
@@ -38,6 +65,7 @@ def inject_defaults(
         defaults: the server's first, then the namespace's, then the flow's.
         canonical: resolves older names on both sides.
         known: properties that a default may set; others are left out.
+        spellings: by which a default and a task mean the same property.
         dropped: told what was left out.
     """
     ranked = [(default.type, canonical(default.type), default) for default in defaults]
@@ -63,12 +91,22 @@ def inject_defaults(
             for prefix, resolved, default in ranked
             if _fits(default, value, (type_, written), (prefix, resolved))
         ]
+        others = spellings(type_) if fitting else {}
+        written_as = {others.get(name, name): name for name in value} if others else {}
+
+        def usable(default: PluginDefault) -> dict[str, Any]:
+            names_today = ((others.get(name, name), name) for name in default.values)
+            values = {
+                written_as.get(today, today): default.values[name] for today, name in names_today
+            }
+            return _usable(values, names, type_, dropped)
+
         for default in fitting:
             if not default.forced:
-                below = merged(below, _usable(default.values, names, type_, dropped))
+                below = merged(below, usable(default))
         for default in reversed(fitting):
             if default.forced:
-                above = merged(above, _usable(default.values, names, type_, dropped))
+                above = merged(above, usable(default))
         return merged(merged(below, value), above) if below or above else value
 
     skipped = {"pluginDefaults", "taskDefaults", "inputs", "variables", "labels"}
@@ -101,8 +139,8 @@ def _fits(
 
 
 def _usable(
-    values: Mapping[str, Any], names: Collection[str] | None, type_: str, dropped: Dropped
-) -> Mapping[str, Any]:
+    values: dict[str, Any], names: Collection[str] | None, type_: str, dropped: Dropped
+) -> dict[str, Any]:
     if names is None or all(name in names for name in values):
         return values
     for name in values:

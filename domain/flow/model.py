@@ -110,9 +110,22 @@ class Flow(Model, frozen=True, kw_only=True, dict=True):
         found = self.__dict__.get("_effective")
         return found if isinstance(found, Flow) else self
 
-    def run_as(self, effective: Flow) -> None:
-        """Say what this flow runs as; done once, by the reader."""
-        self.__dict__["_effective"] = effective
+    @property
+    def defaults(self) -> int:
+        """Number of the set of plugin defaults that it was read with; 0: none."""
+        return int(self.__dict__.get("_defaults", 0))
+
+    def run_as(self, effective: Flow, defaults: int) -> None:
+        """Say what this flow runs as; done once, by the reader.
+
+        Args:
+            effective: the flow with plugin defaults applied.
+            defaults: number of their set.
+        """
+        if effective is not self:
+            self.__dict__["_effective"] = effective
+        if defaults:
+            self.__dict__["_defaults"] = effective.__dict__["_defaults"] = defaults
 
     def find_task(self, task_id: str) -> Task | None:
         """Return the task, at whatever depth, or None."""

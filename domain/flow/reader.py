@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -12,7 +12,7 @@ from domain.flow.aliases import CONDITION_ALIASES, TASK_ALIASES, TRIGGER_ALIASES
 from domain.flow.checker import check_flow, check_task, check_trigger
 from domain.flow.common import PluginDefault
 from domain.flow.convert import plan_of, read_fields
-from domain.flow.defaults import inject_defaults
+from domain.flow.defaults import NO_DEFAULTS, ScopedDefaults, inject_defaults
 from domain.flow.elements import read_task, read_trigger
 from domain.flow.model import Flow
 from domain.flow.reading import FLOW_CLASS, Reading
@@ -74,7 +74,7 @@ def read_flow(
     catalogue: TaskCatalogue,
     tenant_id: str = DEFAULT_TENANT,
     revision: int | None = None,
-    defaults: Sequence[PluginDefault] = (),
+    defaults: ScopedDefaults = NO_DEFAULTS,
     allow_unknown_types: bool = False,
 ) -> Flow:
     """Return the flow that a source describes.
@@ -84,7 +84,7 @@ def read_flow(
         catalogue: the task and trigger types at hand.
         tenant_id: whose it is.
         revision: its number; None while it has none.
-        defaults: plugin defaults of the server, then of the namespace; the flow's own come on top.
+        defaults: plugin defaults of the server and its namespaces; the flow's own come on top.
             They show in `Flow.effective` only, and count when the flow is checked.
         allow_unknown_types: keep tasks and triggers of types we do not know, as they are written.
 
@@ -110,7 +110,7 @@ def parse_flow(
     catalogue: TaskCatalogue,
     tenant_id: str = DEFAULT_TENANT,
     revision: int | None = None,
-    defaults: Sequence[PluginDefault] = (),
+    defaults: ScopedDefaults = NO_DEFAULTS,
     allow_unknown_types: bool = False,
     limits: YamlLimits = DEFAULT_LIMITS,
 ) -> FlowReading:
@@ -135,7 +135,7 @@ def flow_of_document(
     catalogue: TaskCatalogue,
     tenant_id: str = DEFAULT_TENANT,
     revision: int | None = None,
-    defaults: Sequence[PluginDefault] = (),
+    defaults: ScopedDefaults = NO_DEFAULTS,
     allow_unknown_types: bool = False,
 ) -> FlowReading:
     """Read a flow from YAML that was read already; see `parse_flow`."""
@@ -146,10 +146,11 @@ def flow_of_document(
         return FlowReading(flow=None, violations=tuple(reading.violations))
     flow = _read_flow(content, reading, tenant_id, revision)
     effective = flow
-    if defaults or flow.plugin_defaults:
-        reading = _with_defaults(content, (*defaults, *flow.plugin_defaults), reading)
+    outer = defaults.of(flow.namespace) if isinstance(flow.namespace, str) else ()
+    if outer or flow.plugin_defaults:
+        reading = _with_defaults(content, (*outer, *flow.plugin_defaults), reading)
         effective = _read_flow(reading.document.value, reading, tenant_id, revision)
-        flow.run_as(effective)
+    flow.run_as(effective, defaults.number)
     check_flow(effective, reading, _read_listeners(content.get("listeners"), reading))
     written = content.get("revision")
     is_valid = not reading.violations
@@ -237,6 +238,12 @@ def _with_defaults(
             return {*plan_of(Trigger).fields, *plan_of(Trigger).aliases, *trigger.properties}
         return None
 
+    def spellings(type_: str) -> Mapping[str, str]:
+        struct = FLOWABLES.get(type_) or TRIGGERS.get(type_) or CONDITIONS.get(type_)
+        if struct is None:
+            struct = Trigger if catalogue.trigger(type_) is not None else Task
+        return plan_of(struct).aliases
+
     warnings: list[str] = []
 
     def dropped(type_: str, name: str) -> None:
@@ -245,7 +252,7 @@ def _with_defaults(
         )
 
     usable = [default for default in defaults if isinstance(default.type, str)]
-    value = inject_defaults(content, usable, canonical, known, dropped)
+    value = inject_defaults(content, usable, canonical, known, spellings, dropped)
     after = Reading(
         Document(value, before.document.spot),
         catalogue,

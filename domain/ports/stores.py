@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import BinaryIO, Protocol
 
+from domain.flow.defaults import ScopedDefaults
 from domain.flow.model import Flow
 from domain.record.values import FlowRevision
 
@@ -77,9 +78,27 @@ class Flows(Protocol):
     """The flows in force, as folded from the topic `flows`. Thread-safe; reads do not block."""
 
     def get(
-        self, tenant: str, namespace: str, flow_id: str, revision: int | None = None
+        self,
+        tenant: str,
+        namespace: str,
+        flow_id: str,
+        revision: int | None = None,
+        defaults: int | None = None,
     ) -> Flow | None:
-        """The parsed flow, by default the latest; None when missing, deleted or unreadable."""
+        """The parsed flow, by default the latest; None when missing, deleted or unreadable.
+
+        Args:
+            tenant: whose it is.
+            namespace: its namespace.
+            flow_id: its id.
+            revision: which; None: the latest.
+            defaults: number of the set of plugin defaults to read it with; None: the last one.
+        """
+        ...
+
+    @property
+    def plugin_defaults(self) -> ScopedDefaults:
+        """The plugin defaults in force."""
         ...
 
     def revision(

@@ -49,6 +49,7 @@ WORKER_SIGNALS = "worker.signals"
 DEAD_LETTER = "deadletter"
 KV = "kv"
 DASHBOARDS = "dashboards"
+PLUGIN_DEFAULTS = "plugin.defaults"
 
 CATALOGUE: tuple[Topic, ...] = (
     Topic(EXECUTION_COMMANDS, "execution id", "ExecutionCommand", "anyone", "execution", "commands",
@@ -77,6 +78,8 @@ CATALOGUE: tuple[Topic, ...] = (
           Cleanup.COMPACT, "The key-value store of namespaces."),
     Topic(DASHBOARDS, "tenant/dashboards/id", "KvEntry", "webserver", "single", "none",
           Cleanup.COMPACT, "The sources of dashboards."),
+    Topic(PLUGIN_DEFAULTS, "number/writer", "PluginDefaults", "webserver", "single", "none",
+          Cleanup.COMPACT, "Every set of plugin defaults that was ever configured."),
 )  # fmt: skip
 
 BY_NAME: dict[str, Topic] = {topic.name: topic for topic in CATALOGUE}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any
 
 import msgspec
 
@@ -24,6 +25,30 @@ class FlowRevision(msgspec.Struct, kw_only=True, omit_defaults=True):
     disabled: bool = False
     withdrawn: bool = False
     """True: no longer shown; executions that are pinned to it still run by it."""
+
+
+class StoredDefault(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """Values for every object of a type: see `domain.flow.common.PluginDefault`."""
+
+    type: str
+    values: dict[str, Any] = {}
+    forced: bool = False
+    ref: str | None = None
+
+
+class PluginDefaults(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """The plugin defaults of the server and its namespaces, whole; the last set is in force.
+
+    Executions and triggers keep the number of the set that they began with, so no set is dropped.
+    """
+
+    number: int
+    """From 1; the first in log order takes it."""
+    everywhere: list[StoredDefault] = []
+    namespaces: dict[str, list[StoredDefault]] = {}
+    since: datetime
+    writer: str
+    """Who wrote it: a nonce by which the writer knows its own record."""
 
 
 class DeadLetter(msgspec.Struct, kw_only=True, omit_defaults=True):

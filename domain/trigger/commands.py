@@ -34,6 +34,8 @@ class RegisterTrigger(Command, tag="trigger.register"):
 
     flow_revision: int
     fingerprint: str
+    defaults: int = 0
+    """Number of the set of plugin defaults that the flow was read with."""
 
 
 class RecoverTrigger(Command, tag="trigger.recover"):
@@ -115,6 +117,8 @@ class RecordUpstream(Command, tag="trigger.upstream"):
     reached: dict[str, Any] = {}
     """Variables of the upstream execution that the trigger's inputs can reach."""
     correlation_id: str | None = None
+    defaults: int = 0
+    """Number of the set of plugin defaults that the flow was read with."""
 
 
 TriggerCommand = (

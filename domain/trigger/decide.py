@@ -199,10 +199,12 @@ def _register(
     definition: Definition | None, state: Trigger | None, command: RegisterTrigger, now: datetime
 ) -> Events:
     known = state is not None and state.registered
-    if definition is None or (
-        state is not None and known and command.flow_revision <= state.flow_revision
-    ):
+    if definition is None:
         return NOTHING
+    if state is not None and known:
+        mine = (state.flow_revision, state.defaults)
+        if (command.flow_revision, command.defaults) <= mine:
+            return NOTHING
     events: list[TriggerEvent] = []
     if state is not None and known and state.fingerprint == command.fingerprint:
         # an edit elsewhere in the flow keeps the date
@@ -221,6 +223,7 @@ def _register(
         kind=definition.kind,
         inactive=definition.inactive,
         exclusive=definition.exclusive,
+        defaults=command.defaults,
     )
     return (*events, registered)
 

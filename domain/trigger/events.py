@@ -30,6 +30,8 @@ class TriggerRegistered(Event, tag="trigger.registered", frozen=True):
     """Switched off by the flow."""
     exclusive: bool = False
     """Does not fire while an execution it started runs."""
+    defaults: int = 0
+    """Number of the set of plugin defaults that the definition was read with."""
 
 
 class TriggerFired(Event, tag="trigger.fired", frozen=True):

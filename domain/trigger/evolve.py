@@ -139,6 +139,7 @@ def _fired(state: Trigger, event: TriggerFired) -> None:
 def _registered(state: Trigger, event: TriggerRegistered, at: datetime) -> None:
     state.flow_revision = event.flow_revision
     state.fingerprint = event.fingerprint
+    state.defaults = event.defaults
     state.next_date = event.next_date
     state.kind = event.kind
     state.inactive = event.inactive

@@ -115,6 +115,7 @@ def triggered(
         command_id=change_id,
         issuer="flow-triggers",
         flow_revision=flow.revision or 0,
+        defaults=flow.defaults,
         met=met,
         upstream=upstream,
         source=Source(change.partition, change.offset, change.index),

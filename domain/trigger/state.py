@@ -94,6 +94,8 @@ class Trigger(msgspec.Struct, kw_only=True, omit_defaults=True):
     kind: str = ""
     """Type of the trigger as of its last registration."""
     flow_revision: int = 0
+    defaults: int = 0
+    """Number of the set of plugin defaults that its definition was read with."""
     fingerprint: str = ""
     """Of the definition's dates: another one means that the next date is computed anew."""
     next_date: datetime | None = None

@@ -16,11 +16,17 @@ from domain.trigger.schedules import schedule_definition
 from domain.trigger.state import Trigger
 
 
-def revision_for(state: Trigger | None, command: TriggerCommand) -> int | None:
-    """Return the revision of the flow whose definition a command is about; None: there is none."""
+def revision_for(state: Trigger | None, command: TriggerCommand) -> tuple[int, int] | None:
+    """Return which definition a command is about; None: there is none.
+
+    Returns:
+        The flow's revision, and the number of the plugin defaults to read it with.
+    """
     if isinstance(command, RegisterTrigger | RecordUpstream):
-        return command.flow_revision
-    return state.flow_revision if state is not None and state.registered else None
+        return command.flow_revision, command.defaults
+    if state is None or not state.registered:
+        return None
+    return state.flow_revision, state.defaults
 
 
 def step(
@@ -29,7 +35,7 @@ def step(
     """Return the events that a command causes; none: nothing to do.
 
     Args:
-        flow: in the revision that `revision_for` names; None when it cannot be read.
+        flow: as `revision_for` names it; None when it cannot be read.
         state: the trigger so far; not changed.
         command: what is wanted.
         surroundings: time, answers and settings.
@@ -37,6 +43,7 @@ def step(
     Raises:
         LookupNeeded: an expression asks what the surroundings do not know.
     """
+    flow = None if flow is None else flow.effective
     if isinstance(command, RecordUpstream):
         return NOTHING if flow is None else record_upstream(flow, state, command, surroundings)
     now = surroundings.context.now

@@ -10,9 +10,11 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from domain.flow.core_specs import CORE_CATALOGUE
+from domain.flow.defaults import ScopedDefaults
 from domain.flow.reader import parse_flow
 from domain.flow.report import FileReport, Finding, Format, report_of, written
 from domain.flow.yaml import numbered_documents
+from infra.config import load_config
 
 INVALID = 1
 UNREADABLE = 2
@@ -25,6 +27,8 @@ def validate(
 ) -> int:
     """Check flows in files; no server is asked.
 
+    Plugin defaults of the configuration (TIDEWHEEL_CONFIG, TIDEWHEEL_PLUGINS_*) count.
+
     Exit status: 0 all valid, 1 some invalid, 2 a path cannot be read or holds no flow.
 
     Args:
@@ -32,6 +36,8 @@ def validate(
         format_: text, json, sarif or github.
         allow_unknown_types: Let tasks and triggers of plugins pass that are not installed here.
     """
+    plugins = load_config().plugins
+    defaults = ScopedDefaults(everywhere=plugins.defaults, namespaces=plugins.namespaces)
     reports: list[FileReport] = []
     status = 0 if paths else UNREADABLE
     for path in paths:
@@ -50,6 +56,7 @@ def validate(
                 reading = parse_flow(
                     source,
                     catalogue=CORE_CATALOGUE,
+                    defaults=defaults,
                     allow_unknown_types=allow_unknown_types,
                 )
                 reports.append(report_of(file.as_posix(), reading, line))

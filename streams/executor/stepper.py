@@ -10,7 +10,7 @@ from typing import Protocol
 import msgspec
 
 from domain.errors import BrokenInvariant, UnreadableRecord
-from domain.execution.commands import Command, CreateExecution, ExecutionCommand
+from domain.execution.commands import RESTARTS, Command, CreateExecution, ExecutionCommand
 from domain.execution.context import (
     DEFAULT_SETTINGS,
     Answer,
@@ -52,9 +52,14 @@ class FlowSource(Protocol):
     """Finds flows; looks at the end of the log before it says None."""
 
     def require(
-        self, tenant: str, namespace: str, flow_id: str, revision: int | None = None
+        self,
+        tenant: str,
+        namespace: str,
+        flow_id: str,
+        revision: int | None = None,
+        defaults: int | None = None,
     ) -> Flow | None:
-        """Return a flow in force."""
+        """Return a flow, read with a set of plugin defaults (None: the last one)."""
         ...
 
 
@@ -186,9 +191,7 @@ class ExecutionStepper:
         state = self._partitions[recorded.partition].fold.get(record.execution_id)
         if state is None:
             return ()
-        flow = self._flows.require(
-            state.tenant, state.namespace, state.flow_id, state.flow_revision
-        )
+        flow = self._flow(state, None)
         if flow is None:
             return ()
         effects = react(
@@ -299,10 +302,15 @@ class ExecutionStepper:
             self._touched(known, state)
         return state
 
-    def _flow(self, state: Execution | None, command: Command) -> Flow | None:
+    def _flow(self, state: Execution | None, command: Command | None) -> Flow | None:
         if state is not None:
+            # an execution keeps its plugin defaults until somebody restarts it
             return self._flows.require(
-                state.tenant, state.namespace, state.flow_id, state.flow_revision
+                state.tenant,
+                state.namespace,
+                state.flow_id,
+                state.flow_revision,
+                None if isinstance(command, RESTARTS) else state.defaults,
             )
         if isinstance(command, CreateExecution):
             return self._flows.require(

@@ -27,7 +27,7 @@ from domain.trigger.state import TriggerKey
 from streams.scheduler.ports import FlowSource
 
 ISSUER = "scheduler"
-_MARKS = ("Schedule", "onMiss")
+_MARKS = ("Schedule", ".Flow")
 """A source without any of these declares nothing that fires by the clock: it is not even parsed."""
 
 
@@ -37,12 +37,15 @@ class Declaration(msgspec.Struct, frozen=True):
     key: TriggerKey
     flow_revision: int
     fingerprint: str
+    defaults: int = 0
+    """Number of the set of plugin defaults that the flow was read with."""
 
 
 class _Flow(msgspec.Struct, frozen=True):
     revision: int
     triggers: dict[str, Declaration]
     """By record key."""
+    defaults: int = 0
 
 
 _NO_FLOW = _Flow(0, {})
@@ -112,16 +115,18 @@ class DeclaredTriggers:
             # a flow that is not known here may be so in a revision that has not arrived yet
             outdated = state is not None and flow.revision > state.flow_revision
             return _unregister(key, flow.revision) if registered and outdated else None
-        if state is not None and registered and state.flow_revision >= declaration.flow_revision:
-            return None
+        if state is not None and registered:
+            mine = (state.flow_revision, state.defaults)
+            if mine >= (declaration.flow_revision, declaration.defaults):
+                return None
         return _register(declaration)
 
     def _changed(self, revision: FlowRevision) -> None:
         name = flow_key(revision.tenant, revision.namespace, revision.id)
-        fresh = _Flow(revision.revision, self._read(revision))
+        fresh = self._read(revision)
         with self._lock:
             before = self._known.get(name, _NO_FLOW)
-            if before.revision >= fresh.revision:
+            if (before.revision, before.defaults) >= (fresh.revision, fresh.defaults):
                 return
             self._known[name] = fresh
             owned = frozenset(self._owned)
@@ -135,19 +140,24 @@ class DeclaredTriggers:
             if self._commands.partition_of(command.key.text) in owned:
                 self._commands.send(command)
 
-    def _read(self, revision: FlowRevision) -> dict[str, Declaration]:
+    def _read(self, revision: FlowRevision) -> _Flow:
+        nothing = _Flow(revision.revision, {}, self._flows.defaults)
         if revision.deleted or not any(mark in revision.source for mark in _MARKS):
-            return {}
+            return nothing
         flow = self._flows.get(revision.tenant, revision.namespace, revision.id, revision.revision)
-        return {} if flow is None else _declared(flow, revision.revision)
+        if flow is None:
+            return nothing
+        return _Flow(revision.revision, _declared(flow, revision.revision), flow.defaults)
 
 
 def _declared(flow: Flow, revision: int) -> dict[str, Declaration]:
     found = {}
-    for trigger in flow.effective.triggers:
+    flow = flow.effective
+    for trigger in flow.triggers:
         if is_scheduled(trigger) or watches_deadline(trigger):
             key = key_of(flow, trigger.id)
-            found[key.text] = Declaration(key, revision, fingerprint_of(flow, trigger))
+            fingerprint = fingerprint_of(flow, trigger)
+            found[key.text] = Declaration(key, revision, fingerprint, flow.defaults)
     return found
 
 
@@ -167,13 +177,14 @@ def outgoing(command: TriggerCommand, timestamp_ms: int | None = None) -> Outgoi
 
 
 def _register(declaration: Declaration) -> RegisterTrigger:
-    key, revision = declaration.key, declaration.flow_revision
+    key, revision, defaults = declaration.key, declaration.flow_revision, declaration.defaults
     return RegisterTrigger(
         key=key,
-        command_id=derived("register", key.text, revision),
+        command_id=derived("register", key.text, revision, *([defaults] if defaults else ())),
         issuer=ISSUER,
         flow_revision=revision,
         fingerprint=declaration.fingerprint,
+        defaults=defaults,
     )
 
 

@@ -14,14 +14,37 @@ from domain.record.values import FlowRevision
 class FlowSource(Protocol):
     """The flows in force."""
 
+    @property
+    def defaults(self) -> int:
+        """Number of the set of plugin defaults in force."""
+        ...
+
     def get(
-        self, tenant: str, namespace: str, flow_id: str, revision: int | None = None
+        self,
+        tenant: str,
+        namespace: str,
+        flow_id: str,
+        revision: int | None = None,
+        defaults: int | None = None,
     ) -> Flow | None:
-        """Return a flow, the latest revision by default; None: missing, deleted or unreadable."""
+        """Return a flow, the latest revision by default; None: missing, deleted or unreadable.
+
+        Args:
+            tenant: whose it is.
+            namespace: its namespace.
+            flow_id: its id.
+            revision: which; None: the latest.
+            defaults: number of the set of plugin defaults to read it with; None: the last one.
+        """
         ...
 
     def require(
-        self, tenant: str, namespace: str, flow_id: str, revision: int | None = None
+        self,
+        tenant: str,
+        namespace: str,
+        flow_id: str,
+        revision: int | None = None,
+        defaults: int | None = None,
     ) -> Flow | None:
         """As `get`, but looks at the end of the log before it says None."""
         ...
@@ -29,7 +52,8 @@ class FlowSource(Protocol):
     def listen(self, listener: Callable[[FlowRevision], None]) -> None:
         """Tell a listener the latest revision of each flow, then every one from now on.
 
-        The listener is called in log order on the source's thread, and must not wait for it.
+        All of them are told again when other plugin defaults are in force. The listener is called
+        in log order on the source's thread, and must not wait for it.
         """
         ...
 

@@ -272,11 +272,11 @@ class TriggerStepper:
         raise BrokenInvariant(f"a step of a trigger asked {_MOST_ROUNDS} questions")
 
     def _flow(self, command: TriggerCommand, state: Trigger | None) -> Flow | None:
-        revision = revision_for(state, command)
-        if revision is None:
+        wanted = revision_for(state, command)
+        if wanted is None:
             return None
         key = command.key
-        return self._flows.require(key.tenant, key.namespace, key.flow_id, revision)
+        return self._flows.require(key.tenant, key.namespace, key.flow_id, *wanted)
 
     def _followers(self, events: Events, state: Trigger) -> Iterable[Outgoing]:
         """Commands for what the flow says by now, where a step is behind it."""

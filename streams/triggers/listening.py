@@ -33,7 +33,7 @@ class FlowTriggers:
     def __init__(self, flows: FlowSource) -> None:
         self._flows = flows
         self._lock = Lock()
-        self._revisions: dict[str, int] = {}
+        self._revisions: dict[str, tuple[int, int]] = {}
         self._by_flow: dict[str, list[Listening]] = {}
         self._by_place: dict[_Place | None, list[Listening]] = {}
 
@@ -54,11 +54,12 @@ class FlowTriggers:
 
     def _changed(self, revision: FlowRevision) -> None:
         name = flow_key(revision.tenant, revision.namespace, revision.id)
-        fresh = self._read(revision)
+        defaults, fresh = self._read(revision)
+        number = (revision.revision, defaults)
         with self._lock:
-            if self._revisions.get(name, 0) >= revision.revision:
+            if self._revisions.get(name, (0, 0)) >= number:
                 return
-            self._revisions[name] = revision.revision
+            self._revisions[name] = number
             before = self._by_flow.pop(name, [])
             if fresh:
                 self._by_flow[name] = fresh
@@ -69,16 +70,18 @@ class FlowTriggers:
                 for place in _places(one.trigger):
                     self._by_place.setdefault(place, []).append(one)
 
-    def _read(self, revision: FlowRevision) -> list[Listening]:
+    def _read(self, revision: FlowRevision) -> tuple[int, list[Listening]]:
+        """Return the number of the plugin defaults that count, and the triggers."""
         if revision.deleted or _MARK not in revision.source:
-            return []
+            return self._flows.defaults, []
         flow = self._flows.get(revision.tenant, revision.namespace, revision.id, revision.revision)
-        if flow is None or flow.disabled:
-            return []
-        return [
+        if flow is None:
+            return self._flows.defaults, []
+        flow = flow.effective
+        return flow.defaults, [
             Listening(flow, trigger)
             for trigger in flow.triggers
-            if isinstance(trigger, FlowTrigger) and not trigger.disabled
+            if isinstance(trigger, FlowTrigger) and not trigger.disabled and not flow.disabled
         ]
 
 

@@ -15,6 +15,7 @@ from typing import Any, Final
 import msgspec
 
 from domain.flow.core_specs import CORE_CATALOGUE
+from domain.flow.defaults import NO_DEFAULTS
 from domain.flow.model import Flow
 from domain.flow.reader import read_flow
 from domain.record.envelope import instant_of
@@ -378,12 +379,19 @@ class Flows:
         self._sources[flow.id] = source
 
     def get(
-        self, tenant: str, namespace: str, flow_id: str, revision: int | None = None
+        self,
+        tenant: str,
+        namespace: str,
+        flow_id: str,
+        revision: int | None = None,
+        defaults: int | None = None,
     ) -> Flow | None:
-        del tenant, namespace
+        del tenant, namespace, defaults
         return None if revision not in (None, 1) else self._flows.get(flow_id)
 
     require = get
+    defaults = 0
+    plugin_defaults = NO_DEFAULTS
 
     def listen(self, listener: Callable[[FlowRevision], None]) -> None:
         for revision in self.latest():

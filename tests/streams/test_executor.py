@@ -7,7 +7,13 @@ from datetime import UTC, datetime
 
 import pytest
 
-from domain.execution.commands import CreateExecution, FireTimer, KillExecution, RecordTaskResult
+from domain.execution.commands import (
+    CreateExecution,
+    FireTimer,
+    KillExecution,
+    RecordTaskResult,
+    RestartExecution,
+)
 from domain.execution.context import Answer, Question
 from domain.execution.fold import RECORDS, continues, decode_state, fold_record
 from domain.execution.lifecycle import StateType
@@ -26,7 +32,7 @@ from domain.record.topics import (
     TASK_REQUESTS,
 )
 from infra.clock import SystemClock
-from streams.executor.stepper import ExecutionStepper
+from streams.executor.stepper import ExecutionStepper, FlowSource
 from streams.options import ExecutorOptions
 from streams.steps import StepHandler
 from streams.timers import TimerClock
@@ -88,7 +94,12 @@ class OneFlow:
         self.flow = read_flow(source, catalogue=CORE_CATALOGUE, revision=1)
 
     def require(
-        self, tenant: str, namespace: str, flow_id: str, revision: int | None = None
+        self,
+        tenant: str,
+        namespace: str,
+        flow_id: str,
+        revision: int | None = None,
+        defaults: int | None = None,
     ) -> Flow | None:
         return self.flow if flow_id == "one" else None
 
@@ -110,9 +121,11 @@ class Engine:
         ended_in_memory: int = 500,
         command_limit_bytes: int = 1_000_000,
         source: str = SOURCE,
+        log: MemoryLog | None = None,
+        flows: FlowSource | None = None,
     ) -> None:
-        self.log = MemoryLog()
-        self.flows = OneFlow(source)
+        self.log = log or MemoryLog()
+        self.flows = flows or OneFlow(source)
         self.snapshots = MemorySnapshots()
         self.snapshots.log = self.log
         self.options = ExecutorOptions(
@@ -146,7 +159,8 @@ class Engine:
         self.handler.assigned([0])
 
     def command(
-        self, command: CreateExecution | KillExecution | RecordTaskResult | FireTimer
+        self,
+        command: CreateExecution | KillExecution | RecordTaskResult | FireTimer | RestartExecution,
     ) -> None:
         self.log.append([Outgoing(EXECUTION_COMMANDS, command.execution_id, encode(command))])
         self.deliver(len(self.log.all(EXECUTION_COMMANDS)) - 1)

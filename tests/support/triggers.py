@@ -10,6 +10,7 @@ from domain.execution.commands import CreateExecution, ExecutionCommand
 from domain.execution.context import Answer, Question
 from domain.execution.state import Timer
 from domain.flow.core_specs import CORE_CATALOGUE
+from domain.flow.defaults import NO_DEFAULTS, ScopedDefaults
 from domain.flow.model import Flow
 from domain.flow.reader import parse_flow
 from domain.ids import DEFAULT_TENANT
@@ -35,10 +36,14 @@ def at(text: str) -> datetime:
     return datetime.fromisoformat(text).replace(tzinfo=UTC)
 
 
-def read(source: str, revision: int = 1) -> Flow:
+def read(source: str, revision: int = 1, defaults: ScopedDefaults = NO_DEFAULTS) -> Flow:
     """Return a flow, which must be right."""
     reading = parse_flow(
-        source, tenant_id=DEFAULT_TENANT, revision=revision, catalogue=CORE_CATALOGUE
+        source,
+        tenant_id=DEFAULT_TENANT,
+        revision=revision,
+        catalogue=CORE_CATALOGUE,
+        defaults=defaults,
     )
     assert reading.flow is not None, reading
     return reading.flow
@@ -49,7 +54,8 @@ class FakeFlows:
 
     def __init__(self) -> None:
         self._revisions: dict[tuple[str, str], list[FlowRevision]] = {}
-        self._flows: dict[tuple[str, str, int], Flow] = {}
+        self._sets = {0: NO_DEFAULTS}
+        self.defaults = 0
         self._listeners: list[Callable[[FlowRevision], None]] = []
 
     def save(self, source: str, *, deleted: bool = False) -> int:
@@ -57,7 +63,6 @@ class FakeFlows:
         flow = read(source)
         history = self._revisions.setdefault((flow.namespace, flow.id), [])
         number = len(history) + 1
-        self._flows[flow.namespace, flow.id, number] = read(source, number)
         history.append(
             FlowRevision(
                 tenant=DEFAULT_TENANT,
@@ -75,7 +80,12 @@ class FakeFlows:
         return number
 
     def get(
-        self, tenant: str, namespace: str, flow_id: str, revision: int | None = None
+        self,
+        tenant: str,
+        namespace: str,
+        flow_id: str,
+        revision: int | None = None,
+        defaults: int | None = None,
     ) -> Flow | None:
         del tenant
         history = self._revisions.get((namespace, flow_id), [])
@@ -83,9 +93,20 @@ class FakeFlows:
             if not history or history[-1].deleted:
                 return None
             revision = history[-1].revision
-        return self._flows.get((namespace, flow_id, revision))
+        source = next((one.source for one in history if one.revision == revision), None)
+        if source is None:
+            return None
+        return read(source, revision, self._sets[self.defaults if defaults is None else defaults])
 
     require = get
+
+    def put_in_force(self, scoped: ScopedDefaults) -> None:
+        """Have other plugin defaults, and tell the listeners."""
+        self._sets[scoped.number] = scoped
+        self.defaults = scoped.number
+        for history in self._revisions.values():
+            for listener in self._listeners:
+                listener(history[-1])
 
     def listen(self, listener: Callable[[FlowRevision], None]) -> None:
         for history in self._revisions.values():

@@ -4,16 +4,18 @@ from typing import Any
 
 from domain.flow.common import PluginDefault
 from domain.flow.core_specs import CORE_CATALOGUE
-from domain.flow.defaults import merged
+from domain.flow.defaults import ScopedDefaults, merged
 from domain.flow.reader import FlowReading, parse_flow
-from domain.flow.tasks import PluginTask, Sequential
+from domain.flow.tasks import Pause, PluginTask, Sequential
 from domain.flow.triggers import Schedule
 
 LOG = "io.kestra.plugin.core.log.Log"
 
 
 def _read(source: str, *defaults: PluginDefault) -> FlowReading:
-    return parse_flow(source, catalogue=CORE_CATALOGUE, defaults=defaults)
+    """Read a flow of namespace `n`: all defaults but the last are the server's."""
+    scoped = ScopedDefaults(everywhere=defaults[:-1], namespaces={"n": defaults[-1:]})
+    return parse_flow(source, catalogue=CORE_CATALOGUE, defaults=scoped)
 
 
 def _flow(task: str, more: str = "") -> str:
@@ -100,6 +102,47 @@ def test_a_default_with_a_reference_is_for_those_who_name_it() -> None:
     assert "level" not in _properties(_read(_flow("message: x"), default))
     named = _flow("message: x, pluginDefaultsRef: loud")
     assert _properties(_read(named, default))["level"] == "ERROR"
+
+
+def test_a_namespace_gives_its_defaults_to_those_below_it() -> None:
+    scoped = ScopedDefaults(
+        everywhere=(_default("ERROR"),),
+        namespaces={
+            "a": (_default("WARN"),),
+            "a.b": (_default("DEBUG"),),
+            "ab": (_default("TRACE"),),
+        },
+    )
+    found = {name: [one.values["level"] for one in scoped.of(name)] for name in ("a.b.c", "ab")}
+    assert found == {"a.b.c": ["ERROR", "WARN", "DEBUG"], "ab": ["ERROR", "TRACE"]}
+
+
+def test_forced_values_of_a_parent_namespace_win_over_those_of_its_child() -> None:
+    scoped = ScopedDefaults(
+        namespaces={
+            "a": (_default("WARN", forced=True),),
+            "a.b": (_default("DEBUG", forced=True), _default("TRACE")),
+        }
+    )
+    source = _flow("message: x").replace("namespace: n", "namespace: a.b")
+    reading = parse_flow(source, catalogue=CORE_CATALOGUE, defaults=scoped)
+    assert _properties(reading)["level"] == "WARN"
+
+
+def test_other_spellings_of_a_property_are_the_same_property() -> None:
+    pause = "io.kestra.plugin.core.flow.Pause"
+    for default, own in (
+        ({"delay": "PT1M"}, "pauseDuration: PT5M"),
+        ({"pauseDuration": "PT1M"}, "delay: PT5M"),
+    ):
+        reading = _read(
+            f"id: f\nnamespace: n\ntasks: [{{id: t, type: {pause}, {own}}}]\n",
+            PluginDefault(type=pause, values=default),
+        )
+        assert reading.flow is not None, reading.constraints
+        task = reading.flow.effective.task_by_id("t")
+        assert isinstance(task, Pause)
+        assert task.pause_duration == "PT5M"
 
 
 def test_without_defaults_a_flow_runs_as_written() -> None:
