@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -91,6 +92,8 @@ class Context:
     ports: ApiDependencies
     gate: Gate | None
     live_logs: LiveLogs
+    verifying: asyncio.Lock = field(default_factory=asyncio.Lock)
+    """Held while a log is verified."""
 
     def url(self, execution: Execution) -> str:
         """Return the link to an execution's page."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
@@ -47,7 +49,7 @@ class Streamed(Reply):
 
     def __init__(
         self,
-        chunks: AsyncIterator[bytes],
+        chunks: AsyncGenerator[bytes],
         content_type: bytes,
         headers: tuple[tuple[bytes, bytes], ...] = (),
     ) -> None:
@@ -56,10 +58,17 @@ class Streamed(Reply):
         self._chunks = chunks
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002
-        """Send it chunk by chunk."""
+        """Send it chunk by chunk; nothing more is made when the client has left."""
         await send({"type": "http.response.start", "status": 200, "headers": self.headers})
-        async for chunk in self._chunks:
-            await send({"type": "http.response.body", "body": chunk, "more_body": True})
+        leaver = asyncio.ensure_future(left(receive))
+        try:
+            async with aclosing(self._chunks) as chunks:
+                async for chunk in chunks:
+                    if leaver.done():
+                        return
+                    await send({"type": "http.response.body", "body": chunk, "more_body": True})
+        finally:
+            leaver.cancel()
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
@@ -83,3 +92,9 @@ def attachment(name: str, content_type: bytes) -> tuple[tuple[bytes, bytes], ...
     plain = name.encode("ascii", "replace").decode().replace('"', "'")
     value = f"attachment; filename=\"{plain}\"; filename*=utf-8''{quote(name, safe='')}"
     return ((b"content-type", content_type), (b"content-disposition", value.encode()))
+
+
+async def left(receive: Receive) -> None:
+    """Return when the client has left."""
+    while (await receive())["type"] != "http.disconnect":
+        pass

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 
-from api.reply import Reply
+from api.reply import Reply, left
 
 if TYPE_CHECKING:
     from litestar.types import Receive, Scope, Send
@@ -52,7 +52,7 @@ class EventStream(Reply):
         """Send events; the head goes out at once."""
         await send({"type": "http.response.start", "status": 200, "headers": _HEADERS})
         sender = asyncio.ensure_future(self._send(send))
-        leaver = asyncio.ensure_future(_left(receive))
+        leaver = asyncio.ensure_future(left(receive))
         try:
             await asyncio.wait(
                 {sender, leaver}, timeout=self._longest, return_when=asyncio.FIRST_COMPLETED
@@ -128,8 +128,3 @@ async def _close(events: AsyncIterator[T]) -> None:
 
 async def _next(events: AsyncIterator[T]) -> T:
     return await anext(events)
-
-
-async def _left(receive: Receive) -> None:
-    while (await receive())["type"] != "http.disconnect":
-        pass

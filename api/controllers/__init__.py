@@ -12,6 +12,7 @@ from api.controllers import (
     graphs,
     kv,
     language,
+    log_audit,
     logs,
     misc,
     namespace_files,
@@ -41,6 +42,7 @@ ROUTES = [
     *namespace_files.ROUTES,
     *triggers.ROUTES,
     *language.ROUTES,
+    *log_audit.ROUTES,
     *dashboards.ROUTES,
     *plugins.ROUTES,
 ]

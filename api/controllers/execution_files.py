@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from typing import BinaryIO
 from urllib.parse import quote
 
@@ -119,7 +119,7 @@ async def _open(own: Context, uri: str) -> BinaryIO:
         raise not_found() from None
 
 
-async def chunks(data: BinaryIO) -> AsyncIterator[bytes]:
+async def chunks(data: BinaryIO) -> AsyncGenerator[bytes]:
     """Yield a file piece by piece, and close it."""
     try:
         while chunk := await asyncio.to_thread(data.read, _CHUNK):

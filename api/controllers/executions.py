@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import AsyncIterator
 
 import msgspec
@@ -15,17 +16,19 @@ from api.context import Context, context
 from api.controllers.execution_bulk import deletion
 from api.controllers.filters import EXECUTION_FLAT
 from api.controllers.http import Http, Segment
-from api.errors import not_found
+from api.errors import invalid_entity, not_found
 from api.events import event_page
 from api.labels import CORRELATION_ID
 from api.parameters import Parameters, read_page, read_query
-from api.reading import require_execution
+from api.reading import missing_execution, require_execution
 from api.reply import Reply
 from api.sse import EventStream, closing, event, merged
 from api.views.execution import latest_view, start_view, status_event_view
 from api.views.text import instant
+from domain.execution.history import state_at
 from domain.execution.state import Execution
 from domain.ids import DEFAULT_TENANT
+from domain.record.topics import EXECUTION_EVENTS
 from projections.search import Filter, Operation, Query
 
 _DISTINCT = {"NAMESPACE": "namespace", "FLOW_ID": "flowId", "STATE": "state"}
@@ -89,8 +92,11 @@ class Executions(Controller):
 
     @get("/{execution_id:str}", operation_id="getExecution", status_code=200)
     async def read(self, request: Http, execution_id: Segment) -> Reply:
-        """Return an execution."""
+        """Return an execution; with `at`, as of that event of its stream."""
         own = context(request)
+        at = Parameters.of(request).number("at")
+        if at is not None:
+            return reply.json(own.view(await _require_past(own, execution_id, at)))
         return reply.json(own.view(await require_execution(own, execution_id)))
 
     @delete("/{execution_id:str}", operation_id="deleteExecution", status_code=200)
@@ -129,6 +135,25 @@ class Executions(Controller):
         if found is None:
             raise not_found()
         return reply.json(found)
+
+
+async def _require_past(own: Context, execution_id: str, at: int) -> Execution:
+    """Return an execution as of an event; raises ApiError 404, 422."""
+
+    def fold() -> tuple[Execution | None, Execution | None]:
+        records = own.ports.log.by_key(EXECUTION_EVENTS, execution_id)
+        found = state_at(records, execution_id, at)
+        if found is not None and found.sequence == at:
+            return found, found
+        records = own.ports.log.by_key(EXECUTION_EVENTS, execution_id)
+        return None, state_at(records, execution_id, sys.maxsize)
+
+    found, last = await asyncio.to_thread(fold)
+    if last is None:
+        raise missing_execution(execution_id)
+    if found is None:
+        raise invalid_entity(f"at: the execution has the events 1 to {last.sequence}, not {at}")
+    return found
 
 
 def stream(own: Context, events: AsyncIterator[bytes]) -> EventStream:

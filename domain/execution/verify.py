@@ -88,6 +88,8 @@ class Verifier:
         """Executions that are not compared any more, and their last sequence number."""
         self._refused: set[int] = set()
         """Offsets of commands whose refusal outside of any stream was compared."""
+        self._ahead: dict[str, tuple[Record, EventRecord]] = {}
+        """Records that left a gap behind the stream as it was, the furthest by execution."""
         self._waiting: dict[str, dict[int, Record]] = {}
         """Commands passed without a record, by execution and offset."""
         self.tally = Tally()
@@ -118,6 +120,10 @@ class Verifier:
                 yield found
         for command in ahead:
             self._waiting.setdefault(command.key, {})[command.offset] = command
+        for execution_id, (record, recorded) in self._ahead.items():
+            found = self._gap(execution_id, record, recorded)
+            if found is not None:
+                yield found
         for execution_id in list(self._waiting):
             self._pass_rest(execution_id)
 
@@ -133,6 +139,9 @@ class Verifier:
         state = self._state(execution_id, record.offset)
         if not continues(state, recorded):
             self.tally.ignored += 1
+            last = 0 if state is None else state.sequence
+            if recorded.sequence > last:
+                self._ahead[execution_id] = record, recorded
             return None
         if execution_id not in self._known:
             self._known.add(execution_id)
@@ -151,6 +160,15 @@ class Verifier:
             self._fold(state, recorded)
             return None
         return self._compare(command, state, record, recorded)
+
+    def _gap(self, execution_id: str, record: Record, recorded: EventRecord) -> Divergence | None:
+        """Tell of events that are missing: what stands behind them counts for nobody."""
+        state = self._state(execution_id, sys.maxsize)
+        last = 0 if state is None else state.sequence
+        if execution_id in self._spoilt or recorded.sequence <= last + 1:
+            return None
+        reason = f"the events {last + 1} to {recorded.sequence - 1} are missing before it"
+        return self._diverged(record, recorded, reason)
 
     def _verify_refusal(self, record: Record, recorded: EventRecord) -> Divergence | None:
         """Compare what was refused because there was no such execution."""

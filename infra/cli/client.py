@@ -49,18 +49,39 @@ class Client:
             return answer.json()
         return answer.text
 
+    def lines(self, path: str, **options: Any) -> Iterator[str]:
+        """Yield the lines of a long answer as they come; raises ServerRefused."""
+        for answer in self._streamed(path, **options):
+            yield from (line for line in answer.iter_lines() if line)
+
+    def download(self, path: str, target: Path, **options: Any) -> int:
+        """Write an answer into a file; returns its bytes; raises ServerRefused."""
+        written = 0
+        for answer in self._streamed(path, **options):
+            with target.open("wb") as file:
+                for chunk in answer.iter_bytes():
+                    written += file.write(chunk)
+        return written
+
+    def _streamed(self, path: str, **options: Any) -> Iterator[httpx.Response]:
+        waiting = httpx.Timeout(10.0, read=None)
+        try:
+            with self._http.stream("GET", path, timeout=waiting, **options) as answer:
+                if answer.status_code >= httpx.codes.BAD_REQUEST:
+                    answer.read()
+                    raise ServerRefused(_reason(answer))
+                yield answer
+        except httpx.TransportError as error:
+            raise ServerRefused(f"no server answers at {self.url}: {error}") from error
+
     def follow(self, path: str) -> Iterator[tuple[str, Any]]:
         """Yield (event id, decoded data) of an event stream until the server ends it."""
-        with self._http.stream("GET", path, timeout=httpx.Timeout(10.0, read=None)) as answer:
-            if answer.status_code >= httpx.codes.BAD_REQUEST:
-                answer.read()
-                raise ServerRefused(_reason(answer))
-            identity = ""
-            for line in answer.iter_lines():
-                if line.startswith("id:"):
-                    identity = line[3:].strip()
-                elif line.startswith("data:") and (data := line[5:].strip()):
-                    yield identity, json.loads(data)
+        identity = ""
+        for line in self.lines(path):
+            if line.startswith("id:"):
+                identity = line[3:].strip()
+            elif line.startswith("data:") and (data := line[5:].strip()):
+                yield identity, json.loads(data)
 
 
 def save_client(folder: Path, **values: str) -> None:

@@ -42,13 +42,16 @@ def list_executions(
 
 
 @app.command
-def show(execution_id: str) -> None:
-    """Show one execution as JSON.
+def show(execution_id: str, *, at: int | None = None) -> None:
+    """Show one execution as JSON, as it is or as it was.
 
     Args:
         execution_id: Its id.
+        at: As of this event of its stream: a sequence number, from 1.
     """
-    _out.print_json(data=Client().call("GET", f"/executions/{execution_id}"))
+    parameters = {} if at is None else {"at": at}
+    found = Client().call("GET", f"/executions/{execution_id}", params=parameters)
+    _out.print_json(data=found)
 
 
 @app.command

@@ -14,6 +14,7 @@ app.command("infra.cli.servers:app", name="server")
 app.command("infra.cli.servers:run", name="run")
 app.command("infra.cli.flows:app", name="flow")
 app.command("infra.cli.executions:app", name="execution")
+app.command("infra.cli.log:app", name="log")
 app.command("infra.cli.schema:app", name="schema")
 
 
