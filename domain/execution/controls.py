@@ -9,6 +9,7 @@ from domain.execution import commands as c
 from domain.execution import rejections as r
 from domain.execution import timers
 from domain.execution.creation import run as run_execution
+from domain.execution.ending import interrupt
 from domain.execution.events import (
     BreakpointsChanged,
     CommandNoted,
@@ -25,14 +26,13 @@ from domain.execution.events import (
     TaskRunReset,
 )
 from domain.execution.flowables.pause import resume_run
-from domain.execution.lifecycle import PROGRESSING, TERMINAL, StateType
+from domain.execution.lifecycle import FORCIBLE, PROGRESSING, TERMINAL, StateType
 from domain.execution.restarts import change_task_run_state
 from domain.execution.state import Slot
 from domain.execution.turn import Turn
 from domain.map_order import in_map_order
 
 _S = StateType
-_FORCIBLE = frozenset({_S.SUCCESS, _S.WARNING, _S.FAILED, _S.CANCELLED, _S.KILLED})
 
 
 def note(turn: Turn, command: c.Command) -> None:
@@ -136,7 +136,7 @@ def change_execution_state(turn: Turn, command: c.ChangeExecutionState) -> None:
     current = turn.state.state.current
     if current not in TERMINAL or current is _S.KILLED:
         turn.emit(r.reject(command, r.STATUS_NOT_CHANGEABLE))
-    elif command.state not in _FORCIBLE:
+    elif command.state not in FORCIBLE:
         turn.emit(r.reject(command, r.STATE_NOT_ALLOWED, state=command.state.value))
     elif command.state is current:
         note(turn, command)
@@ -154,7 +154,10 @@ def change_labels(turn: Turn, command: c.ChangeLabels) -> None:
 
 
 def delete(turn: Turn, command: c.DeleteExecution) -> None:
-    """Forget the execution, with its slot; workers stop what they run of it."""
+    """Forget the execution, with its slot; one that runs is stopped, and its parent told so."""
+    if turn.state.state.current not in TERMINAL:
+        interrupt(turn, turn.state.task_runs.values(), _S.KILLED)
+        turn.emit(ExecutionEnded(state=_S.KILLED))
     if turn.state.slot is not Slot.NONE:
         turn.emit(SlotFreed())
     turn.emit(

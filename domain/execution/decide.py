@@ -41,7 +41,9 @@ def decide(turn: Turn, command: c.ExecutionCommand) -> None:
         LookupNeeded: never; only `advance` evaluates expressions that may ask.
     """
     if turn.state.deleted:
-        if type(command) not in _REPORTS:
+        if isinstance(command, c.RestartSubflow):
+            restart_subflow(turn, command)
+        elif type(command) not in _REPORTS:
             turn.emit(r.reject(command, r.DELETED, id=turn.state.id))
         return
     _RULES[type(command)](turn, command)
@@ -59,7 +61,6 @@ _REPORTS: Final = frozenset(
         c.FireTimer,
         c.RecordSubflowResult,
         c.RecordSlot,
-        c.RestartSubflow,
     }
 )
 """What machines report: stale ones need no answer."""

@@ -60,6 +60,12 @@ BAD: Final = frozenset({_S.FAILED, _S.KILLED, _S.CANCELLED})
 
 _ENDS: Final = frozenset({_S.SUCCESS, _S.WARNING, _S.FAILED, _S.KILLED, _S.CANCELLED})
 
+FORCIBLE: Final = _ENDS
+"""States that a person may force on an execution that has ended."""
+
+FORCIBLE_RUN: Final = _ENDS | {_S.SKIPPED}
+"""States that a person may force on a task run of an execution that has ended."""
+
 EXECUTION_TRANSITIONS: Final[dict[StateType, frozenset[StateType]]] = {
     _S.CREATED: _ENDS | {_S.RUNNING, _S.QUEUED, _S.KILLING, _S.RESTARTED, _S.PAUSED, _S.BREAKPOINT},
     _S.QUEUED: frozenset({_S.RUNNING, _S.CANCELLED, _S.FAILED, _S.KILLING, _S.KILLED}),
@@ -92,12 +98,12 @@ TASK_RUN_TRANSITIONS: Final[dict[StateType, frozenset[StateType]]] = {
     _S.RESTARTED: _RUN_ENDS | {_S.SUBMITTED, _S.RUNNING, _S.BREAKPOINT},
     # an ended task run moves by a retry (after FAILED), a restart, or a forced change
     _S.FAILED: _RUN_ENDS | {_S.RETRYING, _S.RESTARTED, _S.RUNNING},
-    _S.SUCCESS: _ENDS | {_S.RESTARTED, _S.RUNNING},
-    _S.WARNING: _ENDS | {_S.RESTARTED, _S.RUNNING},
-    _S.SKIPPED: _ENDS | {_S.RESTARTED, _S.RUNNING},
-    _S.CANCELLED: _ENDS | {_S.RESTARTED, _S.RUNNING},
-    _S.KILLED: _ENDS | {_S.RESTARTED, _S.RUNNING},
-    _S.RETRIED: _ENDS | {_S.RESTARTED, _S.RUNNING},
+    _S.SUCCESS: FORCIBLE_RUN | {_S.RESTARTED, _S.RUNNING},
+    _S.WARNING: FORCIBLE_RUN | {_S.RESTARTED, _S.RUNNING},
+    _S.SKIPPED: FORCIBLE_RUN | {_S.RESTARTED, _S.RUNNING},
+    _S.CANCELLED: FORCIBLE_RUN | {_S.RESTARTED, _S.RUNNING},
+    _S.KILLED: FORCIBLE_RUN | {_S.RESTARTED, _S.RUNNING},
+    _S.RETRIED: FORCIBLE_RUN | {_S.RESTARTED, _S.RUNNING},
 }
 """Task run: from a state to those that may follow it."""
 

@@ -42,6 +42,7 @@ from domain.ids import attempt_id, derived, flow_key
 from domain.log import LogEntry
 
 _LIVE: Final = frozenset({StateType.SUBMITTED, StateType.RUNNING})
+_RESTART_SUBFLOW: Final = RestartSubflow.__struct_config__.tag
 
 
 def react(
@@ -119,6 +120,9 @@ class _Reaction:
                     self._signal(number, [])
                     if cascade:
                         self._kill_children(number, None)
+                case e.CommandNoted(command=noted):
+                    if noted == _RESTART_SUBFLOW:
+                        self._tell_parent(number)
                 case e.ExecutionDeleted():
                     self._signal(number, [])
                 case _:
@@ -142,6 +146,7 @@ class _Reaction:
             flow_key=self._flow_key,
             limit=limit,
             behavior=behavior,
+            revision=self._state.flow_revision,
             ask=self._state.metadata.attempt_number,
             forced=forced,
         )
@@ -225,7 +230,7 @@ class _Reaction:
         command = RestartSubflow(execution_id=child_id, command_id=command_id, issuer=EXECUTOR)
         self._effects.append(SendCommand(command_id, command))
 
-    def _tell_parent(self) -> None:
+    def _tell_parent(self, again: int | None = None) -> None:
         state = self._state
         trigger = state.trigger
         if trigger is None or not trigger.type.startswith(SUBFLOW_TYPES):
@@ -236,10 +241,10 @@ class _Reaction:
             return
         if state.state.current not in TERMINAL:
             return
-        told = len(state.state.histories)
+        told = (len(state.state.histories), *(() if again is None else (again,)))
         command = RecordSubflowResult(
             execution_id=parent_id,
-            command_id=derived("subflow-result", state.id, state.state.current.value, told),
+            command_id=derived("subflow-result", state.id, state.state.current.value, *told),
             issuer=EXECUTOR,
             task_run_id=run_id,
             child_id=state.id,

@@ -14,6 +14,7 @@ from domain.execution import timers
 from domain.execution.copying import taken_over
 from domain.execution.ending import interrupt
 from domain.execution.events import (
+    CommandNoted,
     ExecutionReplayed,
     ExecutionRestarted,
     ExecutionStateForced,
@@ -24,7 +25,7 @@ from domain.execution.events import (
     TaskRunStateForced,
     TimerEnded,
 )
-from domain.execution.lifecycle import TERMINAL, StateType
+from domain.execution.lifecycle import FORCIBLE_RUN, TERMINAL, StateType
 from domain.execution.state import MAIN_LANE, Label, Metadata, TaskRun
 from domain.execution.turn import Turn
 from domain.flow import tasks as t
@@ -62,12 +63,13 @@ def restart(turn: Turn, command: c.RestartExecution) -> None:
 
 
 def restart_subflow(turn: Turn, command: c.RestartSubflow) -> None:
-    """The parent runs a failed child again; one that did not fail is left alone."""
-    del command
-    if turn.state.state.current in (_S.FAILED, _S.PAUSED):
+    """The parent runs a failed child again; one that cannot be run tells its end once more."""
+    if turn.state.state.current in (_S.FAILED, _S.PAUSED) and not turn.state.deleted:
         again = _to_restart(turn)
         if again or not turn.state.task_runs:
             _restart_here(turn, again)
+            return
+    turn.emit(CommandNoted(command=c.tag_of(command), issuer=command.issuer))
 
 
 def _restart_here(turn: Turn, again: list[TaskRun]) -> None:
@@ -161,7 +163,7 @@ def change_task_run_state(turn: Turn, command: c.ChangeTaskRunState) -> None:
     if current not in TERMINAL or current is _S.KILLED:
         turn.emit(r.reject(command, r.STATE_NOT_CHANGEABLE))
         return
-    if command.state not in TERMINAL:
+    if command.state not in FORCIBLE_RUN:
         turn.emit(r.reject(command, r.STATE_NOT_ALLOWED, state=command.state.value))
         return
     if _is_beside(turn, run):

@@ -205,7 +205,9 @@ class ExecutionWatcher:
         if is_settled(state) or state.deleted:
             fold.drop(execution_id)
         known.changed.add(execution_id)
-        for index in range(first, len(state.state.histories)):
+        # what is deleted while it runs ends for its parent, and starts nothing
+        last = first if state.deleted else len(state.state.histories)
+        for index in range(first, last):
             yield from self._changed(
                 Change(state, index, record.partition, record.offset), record, decoded
             )

@@ -265,6 +265,16 @@ def test_deleted_flow_listens_no_more(world: FlowWorld) -> None:
     assert world.started() == []
 
 
+def test_an_execution_that_is_deleted_while_it_runs_starts_nothing(world: FlowWorld) -> None:
+    world.flows.save(listener("    states: [KILLED]"))
+    execution_id = world.begin("a")
+    world.historian.step(execution_id, e.ExecutionEnded(state=S.KILLED), e.ExecutionDeleted())
+    world.look()
+    assert world.started() == []
+    world.finish(world.begin("a"), S.KILLED)
+    assert len(world.started()) == 1
+
+
 def test_states_taken_over_from_another_execution_are_no_changes(world: FlowWorld) -> None:
     world.flows.save(listener("    states: [SUCCESS, RUNNING]"))
     first = world.ran("a")
