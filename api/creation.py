@@ -156,15 +156,15 @@ def checked(resolved: ResolvedInputs) -> dict[str, Any]:
 
 def blocked(failed: Sequence[Check]) -> str | None:
     """Return why the execution is to fail at once, or None; raises ApiError 422 for a block."""
-    messages = [check.message for check in failed if check.behavior == "BLOCK_EXECUTION"]
-    if messages:
+    messages = ", ".join(check.message for check in failed)
+    behaviors = {check.behavior for check in failed}
+    if "BLOCK_EXECUTION" in behaviors:
         raise ApiError(
             422,
             "Illegal argument: Flow execution blocked: one or more condition checks evaluated to "
-            f"false. Failed checks: {', '.join(messages)}",
+            f"false. Failed checks: {messages}",
         )
-    fatal = [check.message for check in failed if check.behavior == "FAIL_EXECUTION"]
-    return f"Failed checks: {', '.join(fatal)}" if fatal else None
+    return f"Failed checks: {messages}" if "FAIL_EXECUTION" in behaviors else None
 
 
 def base_variables(

@@ -17,7 +17,9 @@ class TakeSlot(msgspec.Struct, kw_only=True, frozen=True, omit_defaults=True):
     flow_key: str
     """`tenant/namespace/flow`."""
     limit: int
-    """The limit of the flow's latest revision."""
+    """The limit in the execution's revision of the flow."""
+    revision: int = 0
+    """That revision: the limit of the latest one counts."""
     behavior: str = "QUEUE"
     """What becomes of it when no slot is free: QUEUE, CANCEL or FAIL."""
     ask: int = 1

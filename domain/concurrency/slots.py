@@ -24,11 +24,14 @@ class FlowSlots(msgspec.Struct):
     waiting: dict[str, TakeSlot] = {}
     """Executions in the queue, oldest first."""
     limit: int = 0
-    """As of the latest wish."""
+    """As of the latest revision that asked."""
+    revision: int = 0
+    """That revision of the flow."""
 
     def take(self, wish: TakeSlot) -> list[RecordSlot]:
         """Fold a wish in; returns the answers to be sent, in order."""
-        self.limit = wish.limit
+        if wish.revision >= self.revision:
+            self.revision, self.limit = wish.revision, wish.limit
         who = wish.execution_id
         if who in self.holders:
             self.holders[who] = wish.ask

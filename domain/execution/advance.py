@@ -23,6 +23,7 @@ from domain.execution.lifecycle import STARTABLE, TERMINAL, StateType
 from domain.execution.lookups import LookupNeeded
 from domain.execution.outputs import flow_outputs, outputs_for_parent
 from domain.execution.plan import AFTER, ERRORS, FINALLY
+from domain.execution.sla import check_assertions
 from domain.execution.starting import start
 from domain.execution.state import MAIN_LANE, Slot, TaskRun
 from domain.execution.timers import FLOW_RETRY, KILL, KILL_GRACE
@@ -134,7 +135,10 @@ def _advance_root(turn: Turn) -> None:
         final=lanes[FINALLY],
         main=lambda: advance_sequence(turn, None, scope.lane(MAIN_LANE), lanes["tasks"]),
     )
-    if over:
+    if over and turn.plan.flow.sla:
+        # what the last tasks have changed is looked at while it can still be broken
+        check_assertions(turn)
+    if over and turn.state.state.current not in TERMINAL:
         end_execution(turn, outcome_of(scope.lane(MAIN_LANE)))
 
 
@@ -153,7 +157,12 @@ def end_execution(turn: Turn, state: StateType) -> None:
 def _advance_after(turn: Turn) -> None:
     """Run afterExecution, then close."""
     state = turn.state
-    if state.closed or FLOW_RETRY in state.timers:
+    if state.closed:
+        return
+    if FLOW_RETRY in state.timers:
+        if state.slot is not Slot.NONE:
+            # the next execution asks for one of its own
+            turn.emit(SlotFreed())
         return
     if not _is_refused(turn):
         lane = turn.scope(None).lane(AFTER)
@@ -164,8 +173,11 @@ def _advance_after(turn: Turn) -> None:
 
 
 def _is_refused(turn: Turn) -> bool:
-    """Refused before it ran at all: nothing of it runs, afterExecution neither."""
-    return all(moment.state is not _S.RUNNING for moment in turn.state.state.histories)
+    """Refused before it ran, or ran again: nothing of it runs, afterExecution neither."""
+    for moment in reversed(turn.state.state.histories):
+        if moment.state in (_S.RUNNING, _S.RESTARTED):
+            return moment.state is _S.RESTARTED
+    return True
 
 
 def close(turn: Turn) -> None:

@@ -69,6 +69,7 @@ def begin(turn: Turn) -> None:
     if concurrency is None or turn.state.slot is Slot.HELD:
         run(turn)
     else:
+        watch_durations(turn)
         turn.emit(SlotAsked(limit=concurrency.limit, behavior=concurrency.behavior))
 
 

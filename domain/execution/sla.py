@@ -21,11 +21,19 @@ _ENDS: Final = {"FAIL": StateType.FAILED, "CANCEL": StateType.CANCELLED}
 
 
 def watch_durations(turn: Turn) -> None:
-    """Schedule the timers of MAX_DURATION; counted from the execution's creation."""
-    start = turn.state.state.start_date
+    """Schedule the timers of MAX_DURATION, unless they run already.
+
+    Counted from the execution's creation, or the date it was created for; time spent in a queue
+    counts. One whose time is over already, when it runs again, has it anew.
+    """
+    start = max(
+        turn.state.state.start_date, turn.state.schedule_date or turn.state.state.start_date
+    )
     for index, sla in enumerate(turn.plan.flow.sla):
         if sla.type == "MAX_DURATION" and sla.duration is not None:
             purpose = f"{timers.SLA}.{index}"
+            if purpose in turn.state.timers:
+                continue
             due = start + sla.duration
             turn.schedule(purpose, due if due > turn.now else turn.now + sla.duration)
 

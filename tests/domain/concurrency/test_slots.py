@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from domain.concurrency.commands import TakeSlot
 from domain.concurrency.slots import FlowSlots
 from domain.execution.commands import RecordSlot
 
 
-def wish(who: str, limit: int = 1, behavior: str = "QUEUE", **more: bool) -> TakeSlot:
+def wish(who: str, limit: int = 1, behavior: str = "QUEUE", **more: Any) -> TakeSlot:
     return TakeSlot(execution_id=who, flow_key="main/n/f", limit=limit, behavior=behavior, **more)
 
 
@@ -85,3 +87,11 @@ def test_the_answer_names_the_asking_it_answers() -> None:
     [second] = slots.take(TakeSlot(execution_id="a", flow_key="main/n/f", limit=1, ask=2))
     assert (first.ask, second.ask) == (1, 2)
     assert first.command_id != second.command_id
+
+
+def test_an_execution_of_an_older_revision_does_not_bring_its_limit_back() -> None:
+    slots = FlowSlots()
+    slots.take(wish("a", limit=2, revision=2))
+    slots.take(wish("b", limit=1, revision=1))
+    assert slots.limit == 2
+    assert list(slots.holders) == ["a", "b"]
