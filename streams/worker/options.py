@@ -14,8 +14,10 @@ class WorkerOptions(msgspec.Struct, frozen=True):
     """Worker group whose requests are taken; None is the default group."""
     slots: int = 16
     """Attempts that run at once."""
-    prefetch: int = 32
+    prefetch: int = 1_000
     """Requests held in memory beyond the ones that run; above it the partitions are paused."""
+    prefetch_bytes: int = 16_777_216
+    """Size of the requests that wait in memory; above it the partitions are paused."""
     report_start_after_seconds: float = 0.025
     """An attempt that still runs after this time reports its start; a shorter one only its end."""
     output_limit_bytes: int = 65_536

@@ -108,6 +108,7 @@ class Worker:
         self._peers = Peers(options.gone_after_seconds, options.remembered_attempts)
         self._parked: dict[str, dict[str, _Item]] = {}  # worker -> attempt -> request
         self._load = 0  # requests taken that are not done
+        self._waiting_bytes = 0  # of those in the queue
         self._paused = False
         self._commit_armed = False
         self._stopping = False
@@ -212,12 +213,37 @@ class Worker:
                 partition = self._partitions.get((record.topic, record.partition))
                 if partition is not None and partition.offsets.take(record.offset):
                     self._load += 1
-                    self._queue.put(((partition, record.offset), record))
-            if not self._paused and self._load >= self._options.slots + self._options.prefetch:
+                    self._enqueue(((partition, record.offset), record))
+            if not self._paused and (
+                self._load >= self._options.slots + self._options.prefetch
+                or self._waiting_bytes >= self._options.prefetch_bytes
+            ):
                 self._paused = True
                 pause = list(self._partitions)
         for topic, number in pause:
             self._consumer.pause(topic, number)
+
+    def _enqueue(self, item: _Item) -> None:
+        """With the lock held: let a request wait for a slot."""
+        self._waiting_bytes += _size(item[1])
+        self._queue.put(item)
+
+    def _room(self) -> list[tuple[str, int]]:
+        """With the lock held: return the partitions to resume, once there is room for more."""
+        options = self._options
+        if (
+            not self._paused
+            or self._stopping
+            or self._load > options.slots + options.prefetch // 2
+            or self._waiting_bytes > options.prefetch_bytes // 2
+        ):
+            return []
+        self._paused = False
+        return list(self._partitions)
+
+    def _resume(self, partitions: list[tuple[str, int]]) -> None:
+        for topic, number in partitions:
+            self._consumer.resume(topic, number)
 
     # -- slots
 
@@ -233,6 +259,8 @@ class Worker:
                 item = self._queue.get()
                 if item is None or self._stopping or self._broken:
                     return
+                with self._lock:
+                    self._waiting_bytes -= _size(item[1])
                 if self._run(*item):
                     return  # another thread has this slot now
         except Exception as error:  # noqa: BLE001  nothing may be acknowledged by mistake
@@ -249,10 +277,14 @@ class Worker:
             return False
         name = attempt_id(request.task_run_id, request.attempt)
         with self._lock:
-            if not self._is_wanted(name, token, record):
-                return False
-            self._tokens[name] = [token]
-            token[0].offsets.hold(token[1], self.id)
+            wanted = self._is_wanted(name, token, record)
+            if wanted:
+                self._tokens[name] = [token]
+                token[0].offsets.hold(token[1], self.id)
+            resume = self._room()
+        self._resume(resume)
+        if not wanted:
+            return False
         attempt = self._attempt(request, record)
         with self._lock:
             self._running[name] = attempt
@@ -300,8 +332,8 @@ class Worker:
                 return
             items = self._parked.pop(holder, {})
             self._load += len(items)
-        for item in items.values():
-            self._queue.put(item)
+            for item in items.values():
+                self._enqueue(item)
 
     def _attempt(self, request: TaskRequest, record: Record) -> Attempt:
         return Attempt(
@@ -357,30 +389,26 @@ class Worker:
             self._recent[name] = None
             if len(self._recent) > self._options.remembered_attempts:
                 self._recent.popitem(last=False)
-            resume = self._done(tokens)
+            self._done(tokens)
+            resume = self._room()
             moved = any(not self._owns(partition) for partition, _ in tokens)
             if self._stopping:
                 self._idle.notify_all()
         if moved:
             self._signals.ended(name)
-        for topic, number in resume:
-            self._consumer.resume(topic, number)
+        self._resume(resume)
 
     def _owns(self, partition: _Partition) -> bool:
         return self._partitions.get((partition.topic, partition.number)) is partition
 
-    def _done(self, tokens: list[_Token]) -> list[tuple[str, int]]:
-        """With the lock held: note requests as done; return the partitions to resume."""
+    def _done(self, tokens: list[_Token]) -> None:
+        """With the lock held: note requests as done."""
         for partition, offset in tokens:
             partition.offsets.done(offset)
         self._load -= len(tokens)
         if not self._commit_armed and not self._stopping:
             self._commit_armed = True
             self._deadlines.after(self._options.commit_interval_seconds, self._commit)
-        if not self._paused or self._load > self._options.slots + self._options.prefetch // 2:
-            return []
-        self._paused = False
-        return [] if self._stopping else list(self._partitions)
 
     def _commit(self) -> None:
         with self._lock:
@@ -402,9 +430,9 @@ class Worker:
                 self._fail(error)
                 return
             with self._lock:
-                resume = self._done([token])
-            for topic, number in resume:
-                self._consumer.resume(topic, number)
+                self._done([token])
+                resume = self._room()
+            self._resume(resume)
 
         self._log.writer.send(dead_letter(record, reason, _COMPONENT), delivered)
 
@@ -446,12 +474,11 @@ class Worker:
         with self._lock:
             self._peers.ended(signal.attempt_id)
             item = self._parked.get(signal.worker_id, {}).pop(signal.attempt_id, None)
-            resume = []
             if item is not None:
                 self._load += 1
-                resume = self._done([item[0]])
-        for topic, number in resume:
-            self._consumer.resume(topic, number)
+                self._done([item[0]])
+            resume = self._room()
+        self._resume(resume)
 
     def killed(self, signal: KillSignal) -> None:
         """Interrupt what the kill hits."""
@@ -462,3 +489,7 @@ class Worker:
                 attempt.request
             ):
                 attempt.stop(Stop.KILL)
+
+
+def _size(record: Record) -> int:
+    return len(record.value or b"")

@@ -215,6 +215,53 @@ def test_full_slots_pause_the_partitions_and_free_ones_resume_them(tmp_path: Pat
             assert rig.log.changed.wait_for(lambda: not rig.consumer.paused, 10)
 
 
+def test_requests_that_come_again_do_not_stop_the_flow(tmp_path: Path) -> None:
+    with running(Rig(tmp_path, slots=1, prefetch=2)) as rig:
+        for _ in range(2):  # the second time all of them are known, and nothing runs that ends
+            for number in range(3):
+                rig.ask({"type": RETURN, "format": "x"}, run=f"r{number}")
+            rig.consumer.pump()
+            rig.commands(3)
+            with rig.log.changed:
+                assert rig.log.changed.wait_for(lambda: not rig.consumer.paused, 10)
+        rig.ask({"type": RETURN, "format": "x"}, run="r9")
+        rig.consumer.pump()
+        rig.commands(4)
+
+
+def test_requests_taken_away_while_they_waited_do_not_stop_the_flow(tmp_path: Path) -> None:
+    gate = Gate("gate")
+    with running(Rig(tmp_path, plugins=(plugin(gate),), slots=1, prefetch=2)) as rig:
+        for number in range(9):
+            rig.ask({"type": "gate"}, run=f"r{number}")
+        rig.consumer.pump()
+        assert gate.entered.wait(10)
+        rig.consumer.revoke()
+        rig.consumer.assign()
+        assert rig.consumer.paused == {(TASK_REQUESTS, 0)}
+        gate.opened.set()
+        rig.commands(1)
+        with rig.log.changed:
+            assert rig.log.changed.wait_for(lambda: not rig.consumer.paused, 10)
+
+
+def test_large_requests_pause_the_partitions_sooner_than_small_ones(tmp_path: Path) -> None:
+    gate = Gate("gate")
+    with running(Rig(tmp_path, plugins=(plugin(gate),), slots=1, prefetch_bytes=40_000)) as rig:
+        rig.ask({"type": "gate"})
+        rig.consumer.pump()
+        assert gate.entered.wait(10)
+        for number in range(2):
+            assert not rig.consumer.paused
+            rig.ask({"type": RETURN, "format": "x" * 25_000}, run=f"large{number}")
+            rig.consumer.pump()
+        assert rig.consumer.paused == {(TASK_REQUESTS, 0)}
+        gate.opened.set()
+        rig.commands(3)
+        with rig.log.changed:
+            assert rig.log.changed.wait_for(lambda: not rig.consumer.paused, 10)
+
+
 def test_a_request_that_runs_already_is_dropped(tmp_path: Path) -> None:
     gate = Gate("gate")
     with running(Rig(tmp_path, plugins=(plugin(gate),))) as rig:
