@@ -10,7 +10,7 @@ import socket
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import UTC
+from datetime import UTC, timedelta
 from pathlib import Path
 from threading import Event
 from typing import TYPE_CHECKING, Any
@@ -21,7 +21,7 @@ from domain.execution.context import Settings
 from domain.execution.state import Timer
 from domain.flow.core_specs import CORE_CATALOGUE
 from domain.ids import derived
-from domain.ports.log import Log
+from domain.ports.log import AT_ONCE, Log
 from domain.ports.stores import Snapshots
 from domain.record.codec import encode
 from domain.record.envelope import Outgoing
@@ -180,28 +180,34 @@ class _Shop:
         """Return what tells the committed offset of a partition."""
         from streams.loop import Asking
 
-        consumer = self.log.consumer(self._group(group, topic), [topic], Asking())
+        consumer = self.log.consumer(self.group(group, topic), [topic], Asking())
         return lambda partition: consumer.committed(topic, partition)[0]
 
-    def _group(self, group: str, topic: str) -> str:
+    def group(self, group: str, topic: str) -> str:
         """Name of a handler's group: a Faust app has one for all its topics, our loops one each."""
         return f"{group}.{topic}" if self.config.engine == "embedded" else group
+
+    def loop(
+        self, group: str, member: str, handler: CommandHandler, gather: timedelta = AT_ONCE
+    ) -> None:
+        """Have a handler driven by a loop of our own."""
+        loop = CommandLoop(
+            self.log,
+            group,
+            handler,
+            member=member,
+            commit_interval_seconds=self.config.executor.commit_interval_seconds,
+            failed=self.fatal,
+            gather=gather,
+        )
+        self.assembly.add(loop.start, loop.close)
 
     def drive(self, group: str, member: str, handlers: list[CommandHandler]) -> None:
         """Have handlers driven by the engine: loops of our own, or a Faust app."""
         config = self.config
-        interval = config.executor.commit_interval_seconds
         if config.engine == "embedded":
             for handler in handlers:
-                loop = CommandLoop(
-                    self.log,
-                    self._group(group, handler.topic),
-                    handler,
-                    member=member,
-                    commit_interval_seconds=interval,
-                    failed=self.fatal,
-                )
-                self.assembly.add(loop.start, loop.close)
+                self.loop(self.group(group, handler.topic), member, handler)
             return
         from streams.agent import AgentOptions, build_app
 
@@ -210,7 +216,7 @@ class _Shop:
             prefix=config.log.prefix,
             instance_id=member,
             session_timeout_seconds=config.log.session_timeout.total_seconds(),
-            commit_interval_seconds=interval,
+            commit_interval_seconds=config.executor.commit_interval_seconds,
         )
         self.assembly.apps.append(build_app(group, options, handlers))
 
@@ -361,7 +367,9 @@ def _scheduler(shop: _Shop) -> None:
     shop.assembly.add(scheduler.start, scheduler.close)
     shop.assembly.add(watcher.start, watcher.close)
     shop.drive(GROUP, member, [scheduler.handler])
-    shop.drive(WATCHERS, member, [watcher])
+    # it steps nothing: a plain reader of the events, which takes many at once
+    gather = timedelta(seconds=shop.config.scheduler.gather_seconds)
+    shop.loop(shop.group(WATCHERS, watcher.topic), member, watcher, gather)
 
 
 def _webserver(shop: _Shop) -> None:

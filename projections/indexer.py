@@ -90,7 +90,9 @@ class Indexer:
         """Next offset wanted, by partition that is ours; all before it is written."""
         self._committed: dict[Place, int] = {}
         group = self._options.group
-        self._consumer: LogConsumer = log.consumer(group, TOPICS, self, member, failed)
+        self._consumer: LogConsumer = log.consumer(
+            group, TOPICS, self, member, failed, self._options.gather
+        )
         self._thread = Thread(target=self._run, name="indexer", daemon=True)
 
     def start(self) -> None:

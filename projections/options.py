@@ -16,6 +16,8 @@ class ProjectionsOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unkno
     """Most documents in one bulk write; count."""
     linger: timedelta = timedelta(milliseconds=25)
     """Shortest time between two bulk writes; what comes first after a rest is written at once."""
+    gather: timedelta = timedelta(milliseconds=100)
+    """Kafka: how long the broker may hold records back to hand over many at once."""
     commit_interval: timedelta = timedelta(seconds=1)
     """Longest time after which written records are made durable and committed."""
     snapshot_interval: timedelta = timedelta(seconds=10)

@@ -1,10 +1,14 @@
-"""Drives a handler from a consumer of the log port: what the embedded engine has for Faust."""
+"""Drives a handler from a consumer of the log port: what the embedded engine has for Faust.
+
+On Kafka it drives those that only read: they take many records at once.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from datetime import timedelta
 
-from domain.ports.log import Log
+from domain.ports.log import AT_ONCE, Log
 from domain.record.envelope import Record
 from streams.handler import CommandHandler
 from streams.progress import Committer
@@ -22,11 +26,12 @@ class CommandLoop:
         member: str,
         commit_interval_seconds: float,
         failed: Callable[[Exception], None],
+        gather: timedelta = AT_ONCE,
     ) -> None:
         self._handler = handler
         self._topic = handler.topic
         self._failed = failed
-        self._consumer = log.consumer(group, [handler.topic], self, member)
+        self._consumer = log.consumer(group, [handler.topic], self, member, gather=gather)
         self._committer = Committer(self._commit, failed, commit_interval_seconds)
 
     def start(self) -> None:

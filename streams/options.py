@@ -30,5 +30,7 @@ class SchedulerOptions(msgspec.Struct, frozen=True):
     recover_missed_schedules: str = "ALL"
     """What becomes of dates missed while no scheduler ran, where the trigger does not say:
     ALL fire one by one, the LAST does, NONE does."""
+    gather_seconds: float = 0.05
+    """Kafka: how long the broker may hold back events for flow triggers, to hand over many."""
     snapshot_every: int = 5_000
     """Event records between two snapshots of a partition."""

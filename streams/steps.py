@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Sequence
+from datetime import timedelta
+from functools import partial
 from typing import Protocol
 
 import msgspec
@@ -26,6 +28,8 @@ WRITER = "writer"
 COMMAND_OFFSET = "command"
 """Header of event records: offset of the command on the partition of the same number."""
 
+_WATCH_GATHER = timedelta(milliseconds=500)
+"""How late another writer may be noticed: until then only our own records lose."""
 _log = logging.getLogger(__name__)
 
 
@@ -78,7 +82,7 @@ class Stepper(Protocol):
 
 
 class _Partition:
-    __slots__ = ("fresh", "heal_from", "known_to", "next_event", "recent", "stepped", "watch")
+    __slots__ = ("fresh", "heal_from", "known_to", "next_event", "recent", "stepped", "watched")
 
     def __init__(self) -> None:
         self.fresh = False
@@ -90,7 +94,8 @@ class _Partition:
         """Highest command offset that was handed to us."""
         self.heal_from: int | None = None
         """Set when another writer was seen: commands after this one are looked at again."""
-        self.watch: Tail | None = None
+        self.watched: int | None = None
+        """Event offset from which on the tail looks for other writers; None: not watched yet."""
 
 
 class StepHandler:
@@ -130,6 +135,7 @@ class StepHandler:
         self._fatal = fatal
         self._metrics = metrics
         self._watch = soon is not None
+        self._tail: Tail | None = None
         self._soon = soon or (lambda call: call())
         self._partitions: dict[int, _Partition] = {}
         stepper.knows = self._knows
@@ -148,10 +154,7 @@ class StepHandler:
     def revoked(self, partitions: Sequence[int]) -> None:
         """Drop these partitions."""
         for number in partitions:
-            known = self._partitions.pop(number, None)
-            if known is not None:
-                if known.watch is not None:
-                    known.watch.close()
+            if self._partitions.pop(number, None) is not None:
                 self._stepper.forget(number)
 
     def catch_up(self, partitions: Iterable[int]) -> None:
@@ -160,6 +163,7 @@ class StepHandler:
             known = self._partitions.get(number)
             if known is not None and not known.fresh:
                 self._catch_up(number, known)
+        self._watch_all()
 
     def process(self, record: Record, done: Callable[[], None]) -> None:
         """Step one command; `done` is called when all that it caused is durable."""
@@ -167,6 +171,7 @@ class StepHandler:
             known = self._partitions.setdefault(record.partition, _Partition())
             if not known.fresh:
                 self._catch_up(record.partition, known)
+                self._watch_all()
             if known.heal_from is not None:
                 self._heal(record.partition, known)
             known.stepped = record.offset
@@ -241,10 +246,22 @@ class StepHandler:
         known.fresh = True
         self._stepper.ready(number)
         self._metrics.count("executor_catch_ups")
-        if self._watch and known.watch is None:
-            known.watch = self._log.reader.tail(
-                topic, {number: end}, lambda batch: self._look(number, known, batch)
-            )
+
+    def _watch_all(self) -> None:
+        """Look for other writers on all partitions by one tail; nobody waits for what it reads."""
+        fresh = {number: known for number, known in self._partitions.items() if known.fresh}
+        if not self._watch or all(known.watched is not None for known in fresh.values()):
+            return
+        for known in fresh.values():
+            if known.watched is None:
+                known.watched = known.known_to
+        starts = {number: known.watched or 0 for number, known in fresh.items()}
+        before = self._tail
+        self._tail = self._log.reader.tail(
+            self._stepper.event_topic, starts, self._look, gather=_WATCH_GATHER
+        )
+        if before is not None:
+            before.close()
 
     def _knows(self, number: int, end: int) -> bool:
         """Tell whether no other writer has written since the catch-up; see `Stepper.knows`."""
@@ -268,19 +285,23 @@ class StepHandler:
             _log.warning("%s: ignored: %s", self._component, error)
             return False
 
-    def _look(self, number: int, known: _Partition, batch: Sequence[Record]) -> None:
+    def _look(self, batch: Sequence[Record]) -> None:
         """On the tail's thread: note where another writer's record was accepted."""
         for record in batch:
+            known = self._partitions.get(record.partition)
+            if known is None or known.watched is None or record.offset < known.watched:
+                continue  # given away, or seen by the tail before this one
+            known.watched = record.offset + 1
             if record.headers.get(WRITER) != self._writer:
                 offset = _command_offset(record)
                 self._metrics.count("executor_foreign_records")
                 _log.warning(
                     "%s: record %s of partition %s was written by %s, not by us",
-                    self._component, record.offset, number, record.headers.get(WRITER),
+                    self._component, record.offset, record.partition, record.headers.get(WRITER),
                 )  # fmt: skip
                 if known.heal_from is None or offset < known.heal_from:
                     known.heal_from = offset
-                self._soon(lambda: self._heal_if_needed(number))
+                self._soon(partial(self._heal_if_needed, record.partition))
 
     def _heal_if_needed(self, number: int) -> None:
         known = self._partitions.get(number)

@@ -7,6 +7,7 @@ and tells its owner by `failed`.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from datetime import timedelta
 from typing import Protocol
 
 from domain.record.envelope import Outgoing, Position, Record
@@ -19,6 +20,9 @@ From any thread, also from inside `send` on the sender's own: hold no lock there
 
 Failed = Callable[[Exception], None]
 """Called once, on its thread, when a tail or consumer ends by an error; else that is raised."""
+
+AT_ONCE = timedelta(0)
+"""Records are delivered as they come."""
 
 METADATA_BYTES = 4095
 """Most bytes of a commit's metadata; a broker with Kafka's defaults refuses the 4096th."""
@@ -80,11 +84,13 @@ class LogReader(Protocol):
         starts: dict[int, int],
         deliver: Callable[[list[Record]], None],
         failed: Failed | None = None,
+        gather: timedelta = AT_ONCE,
     ) -> Tail:
         """Call `deliver` with every batch from `starts` (partition -> offset) on, for ever.
 
         Runs on a thread of its own. New records wake it: there is no polling interval. An offset
-        that is not kept any more means the first one that is.
+        that is not kept any more means the first one that is. `gather`: how long the log may hold
+        records back to deliver many at once, for readers on whom nobody waits.
         """
         ...
 
@@ -178,11 +184,12 @@ class Log(Protocol):
         events: ConsumerEvents,
         member: str = "",
         failed: Failed | None = None,
+        gather: timedelta = AT_ONCE,
     ) -> LogConsumer:
         """Make a consumer of a group; `member` is a stable id (static membership).
 
         A group without a commit for a partition begins at the first record kept. Members of
-        one group must ask for the same topics.
+        one group must ask for the same topics. `gather`: see `LogReader.tail`.
         """
         ...
 

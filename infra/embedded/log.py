@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from datetime import timedelta
 from pathlib import Path
 
 from domain.errors import LogUnavailable
-from domain.ports.log import ConsumerEvents, Delivery, Failed
+from domain.ports.log import AT_ONCE, ConsumerEvents, Delivery, Failed
 from domain.record.envelope import Outgoing, Position, Record
 from domain.record.topics import partition_of
 from infra.embedded.log_consumer import EmbeddedConsumer, Group
@@ -110,8 +111,10 @@ class EmbeddedReader:
         starts: dict[int, int],
         deliver: Callable[[list[Record]], None],
         failed: Failed | None = None,
+        gather: timedelta = AT_ONCE,
     ) -> EmbeddedTail:
-        """Call `deliver` with every batch from `starts` (partition -> offset) on."""
+        """Call `deliver` with every batch from `starts` on; `gather` would save nothing here."""
+        del gather
         places = self._journal.partitions(topic)
         tail = EmbeddedTail(
             self._journal,
@@ -169,9 +172,10 @@ class EmbeddedLog:
         events: ConsumerEvents,
         member: str = "",
         failed: Failed | None = None,
+        gather: timedelta = AT_ONCE,
     ) -> EmbeddedConsumer:
         """Make a consumer of a group; `member` has no meaning in one process."""
-        del member
+        del member, gather
         with self._lock:
             shared = self._groups.setdefault(group, Group())
         consumer = EmbeddedConsumer(self._journal, (group, shared), topics, events, failed)

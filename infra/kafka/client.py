@@ -16,6 +16,8 @@ from infra.log_options import LogOptions
 
 T = TypeVar("T")
 _LOGGER = logging.getLogger("tidewheel.kafka")
+_GATHERED_BYTES = 64 * 1024
+"""What a broker holds back at most for a reader that gathers."""
 BATCH_OVERHEAD_BYTES = 64 * 1024
 """Room for what Kafka adds to a record of the largest size."""
 PASSING_ERRORS = frozenset(
@@ -79,6 +81,13 @@ def consumer_configuration(options: LogOptions, **special: Any) -> dict[str, Any
             **special,
         },
     )
+
+
+def gathering(gather: timedelta) -> dict[str, Any]:
+    """Return what makes a consumer fetch rarely: the broker answers late, with much at once."""
+    if not gather:
+        return {}
+    return {"fetch.min.bytes": _GATHERED_BYTES, "fetch.wait.max.ms": milliseconds(gather)}
 
 
 def _report(error: KafkaError) -> None:

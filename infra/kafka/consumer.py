@@ -14,6 +14,7 @@ import time
 from collections.abc import Sequence
 from concurrent.futures import Future
 from contextlib import suppress
+from datetime import timedelta
 from queue import Empty, SimpleQueue
 
 from confluent_kafka import (
@@ -25,9 +26,16 @@ from confluent_kafka import (
 )
 
 from domain.errors import LogUnavailable
-from domain.ports.log import METADATA_BYTES, ConsumerEvents, Failed
+from domain.ports.log import AT_ONCE, METADATA_BYTES, ConsumerEvents, Failed
 from domain.record.envelope import Record
-from infra.kafka.client import attempt, consumer_configuration, milliseconds, record_of, unavailable
+from infra.kafka.client import (
+    attempt,
+    consumer_configuration,
+    gathering,
+    milliseconds,
+    record_of,
+    unavailable,
+)
 from infra.kafka.reader import check, take
 from infra.log_options import LogOptions
 
@@ -62,6 +70,7 @@ class KafkaConsumer:
         events: ConsumerEvents,
         member: str,
         failed: Failed | None,
+        gather: timedelta = AT_ONCE,
     ) -> None:
         self._options = options
         self._group = group
@@ -78,6 +87,7 @@ class KafkaConsumer:
             # a member whose callback runs for long must leave in the end
             "max.poll.interval.ms": max(300_000, session_ms),
             "on_commit": self._on_commit,
+            **gathering(gather),
         }
         if member:
             special["group.instance.id"] = member

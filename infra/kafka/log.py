@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
+from datetime import timedelta
 
-from domain.ports.log import ConsumerEvents, Failed
+from domain.ports.log import AT_ONCE, ConsumerEvents, Failed
 from infra.kafka.admin import ensure_topics
 from infra.kafka.consumer import KafkaConsumer
 from infra.kafka.producer import KafkaWriter
@@ -41,9 +42,10 @@ class KafkaLog:
         events: ConsumerEvents,
         member: str = "",
         failed: Failed | None = None,
+        gather: timedelta = AT_ONCE,
     ) -> KafkaConsumer:
         """Make a consumer of a group; `member` is a stable id (static membership)."""
-        consumer = KafkaConsumer(self._options, group, topics, events, member, failed)
+        consumer = KafkaConsumer(self._options, group, topics, events, member, failed, gather)
         with self._lock:
             self._consumers = [other for other in self._consumers if not other.ended]
             self._consumers.append(consumer)

@@ -6,18 +6,21 @@ import logging
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from typing import Any
 
 from confluent_kafka import Consumer, KafkaError, Message, TopicPartition
 
 from domain.errors import LogUnavailable
-from domain.ports.log import Failed
+from domain.ports.log import AT_ONCE, Failed
 from domain.record.envelope import Record
 from domain.record.topics import partition_of
 from infra.kafka.client import (
     PASSING_ERRORS,
     consumer_configuration,
+    gathering,
     insist,
+    milliseconds,
     record_of,
     unavailable,
 )
@@ -29,6 +32,9 @@ _ASK_SECONDS = 10.0
 _LEADER_SECONDS = 5.0
 _POLL_SECONDS = 0.2
 _IDLE_CONSUMERS = 4
+_READ_WAIT = timedelta(milliseconds=5)
+_TAIL_WAIT = timedelta(seconds=1)
+"""Between two fetches while nothing comes: its partitions never change, so nothing else waits."""
 
 
 def take(consumer: Consumer, timeout: float) -> list[Message]:
@@ -104,9 +110,10 @@ class KafkaReader:
         starts: dict[int, int],
         deliver: Callable[[list[Record]], None],
         failed: Failed | None = None,
+        gather: timedelta = AT_ONCE,
     ) -> KafkaTail:
         """Call `deliver` with every batch from `starts` (partition -> offset) on."""
-        tail = KafkaTail(self._options, topic, starts, deliver, failed)
+        tail = KafkaTail(self._options, topic, starts, deliver, failed, gather)
         with self._lock:
             self._tails = [other for other in self._tails if not other.ended]
             self._tails.append(tail)
@@ -143,7 +150,8 @@ class KafkaReader:
         with self._lock:
             consumer = self._idle.pop() if self._idle else None
         if consumer is None:
-            consumer = _consumer(self._options, eof=True)
+            # the next read must not wait for what the last one still asks of the broker
+            consumer = _consumer(self._options, eof=True, wait=_READ_WAIT)
         try:
             yield consumer
         except BaseException:
@@ -166,6 +174,7 @@ class KafkaTail:
         starts: dict[int, int],
         deliver: Callable[[list[Record]], None],
         failed: Failed | None,
+        gather: timedelta,
     ) -> None:
         self._options = options
         self._deliver = deliver
@@ -174,7 +183,7 @@ class KafkaTail:
         self._stopping = False
         self.ended = False
         """Whether the thread is over."""
-        self._consumer = _consumer(options, eof=False)
+        self._consumer = _consumer(options, eof=False, wait=_TAIL_WAIT, **gathering(gather))
         self._consumer.assign(
             [TopicPartition(self._name, number, offset) for number, offset in starts.items()]
         )
@@ -211,12 +220,13 @@ class KafkaTail:
             self._failed(error)
 
 
-def _consumer(options: LogOptions, *, eof: bool) -> Consumer:
-    special: dict[str, Any] = {"group.id": options.prefix + "reader", "enable.partition.eof": eof}
-    if eof:
-        # the next read must not wait for what the last one still asks of the broker
-        special["fetch.wait.max.ms"] = 5
-    return Consumer(consumer_configuration(options, **special))
+def _consumer(options: LogOptions, *, eof: bool, wait: timedelta, **special: Any) -> Consumer:
+    fixed = {
+        "group.id": options.prefix + "reader",
+        "enable.partition.eof": eof,
+        "fetch.wait.max.ms": milliseconds(wait),
+    }
+    return Consumer(consumer_configuration(options, **(fixed | special)))
 
 
 def _ended(error: KafkaError) -> bool:

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterator, Sequence
+from datetime import timedelta
 from random import Random
 from typing import TYPE_CHECKING
 
 import msgspec
 
 from domain.errors import LogUnavailable
-from domain.ports.log import ConsumerEvents, Delivery, Failed
+from domain.ports.log import AT_ONCE, ConsumerEvents, Delivery, Failed
 from domain.record.envelope import Outgoing, Position, Record
 from domain.record.topics import partition_of
 
@@ -365,8 +366,9 @@ class ProcessLog:
         starts: dict[int, int],
         deliver: Callable[[list[Record]], None],
         failed: Failed | None = None,
+        gather: timedelta = AT_ONCE,
     ) -> Follower:
-        del failed
+        del failed, gather
         follower = Follower(self._broker, topic, starts, deliver)
         self.followers.append(follower)
         return follower
@@ -378,8 +380,9 @@ class ProcessLog:
         events: ConsumerEvents,
         member: str = "",
         failed: Failed | None = None,
+        gather: timedelta = AT_ONCE,
     ) -> Member:
-        del member, failed
+        del member, failed, gather
         made = Member(self._process, self._broker.group(group), topics, events)
         self.members.append(made)
         return made

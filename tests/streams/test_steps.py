@@ -305,6 +305,29 @@ def test_records_of_another_writer_are_not_known_until_they_are_folded() -> None
     assert engine.counter.knows(0, 2)
 
 
+def test_other_writers_are_looked_for_on_every_partition_that_is_ours_and_no_other() -> None:
+    engine = Engine()
+    heals: list[Callable[[], None]] = []
+    engine.soon = heals.append
+    engine.restart("owner")
+    engine.handler.assigned([1, 2])
+    engine.handler.revoked([1])
+
+    def zombie(partition: int, key: str) -> None:
+        value = json.dumps({"sequence": 1, "add": 1}).encode()
+        headers = {WRITER: "zombie", COMMAND_OFFSET: "0"}
+        engine.log.append([Outgoing(EXECUTION_EVENTS, key, value, partition, headers=headers)])
+
+    zombie(1, "given away")
+    assert heals == []
+    zombie(0, "from the start")
+    zombie(2, "gained later")
+    assert len(heals) == 2
+    for heal in heals:
+        heal()
+    assert engine.counter.sums["gained later"] == 1
+
+
 def test_revoked_partition_is_forgotten(engine: Engine) -> None:
     engine.command("a", add=1)
     engine.drive(0)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from datetime import timedelta
 from threading import Condition
 
-from domain.ports.log import ConsumerEvents, Delivery, Failed
+from domain.ports.log import AT_ONCE, ConsumerEvents, Delivery, Failed
 from domain.record.envelope import Outgoing, Position, Record
 from domain.record.topics import partition_of
 
@@ -112,8 +113,9 @@ class MemoryLog:
         starts: dict[int, int],
         deliver: Callable[[list[Record]], None],
         failed: Failed | None = None,
+        gather: timedelta = AT_ONCE,
     ) -> MemoryTail:
-        del failed
+        del failed, gather
         tail = MemoryTail(self, topic, deliver)
         for partition, start in starts.items():
             records = self._records.get((topic, partition), [])[start:]
@@ -132,8 +134,9 @@ class MemoryLog:
         events: ConsumerEvents,
         member: str = "",
         failed: Failed | None = None,
+        gather: timedelta = AT_ONCE,
     ) -> MemoryConsumer:
-        del failed
+        del failed, gather
         consumer = MemoryConsumer(self, group, list(topics), events, member)
         self.consumers.append(consumer)
         return consumer

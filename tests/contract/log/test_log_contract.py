@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -176,6 +177,18 @@ def test_a_tail_from_the_end_sees_only_what_comes(log: Log, owner: Any) -> None:
     owner.until(lambda it: len(it.seen) == 2)
     tail.close()
     assert sorted(values(owner.seen)) == [10, 11]
+
+
+def test_readers_that_gather_miss_nothing(log: Log, owner: Any, new_owner: Any) -> None:
+    gather = timedelta(milliseconds=50)
+    member = new_owner()
+    log.reader.tail(COMMANDS, {3: 0}, owner.records, gather=gather)
+    log.consumer("gatherers", [COMMANDS], member, gather=gather).start()
+    for record in numbered(300):
+        log.writer.send(record)
+    for each in (owner, member):
+        each.until(lambda it: len(it.seen) >= 300)
+        assert values(each.seen) == list(range(300))
 
 
 def test_a_closed_tail_delivers_nothing_more(log: Log, owner: Any, new_owner: Any) -> None:
