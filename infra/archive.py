@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Iterator, Sequence
+from datetime import timedelta
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import IO, Self
 from zipfile import BadZipFile, ZipFile
 
 from domain.errors import LogUnavailable, NotFound, UnreadableRecord
-from domain.ports.log import ConsumerEvents, Failed, LogConsumer, LogWriter
+from domain.ports.log import AT_ONCE, ConsumerEvents, Failed, LogConsumer, LogWriter
 from domain.record.archive import (
     ARCHIVED_TOPICS,
     MANIFEST,
@@ -75,13 +76,14 @@ class ArchivedLog:
         events: ConsumerEvents,
         member: str = "",
         failed: Failed | None = None,
+        gather: timedelta = AT_ONCE,
     ) -> LogConsumer:
         """Nobody consumes it.
 
         Raises:
             LogUnavailable: always.
         """
-        del group, topics, events, member, failed
+        del group, topics, events, member, failed, gather
         raise LogUnavailable("an exported log is only read")
 
     def ensure_topics(self, topics: Sequence[str]) -> None:
@@ -123,9 +125,10 @@ class ArchivedLog:
         starts: dict[int, int],
         deliver: Callable[[list[Record]], None],
         failed: Failed | None = None,
+        gather: timedelta = AT_ONCE,
     ) -> _Ended:
         """Deliver everything at once: nothing comes after it."""
-        del failed
+        del failed, gather
         for partition, start in starts.items():
             batch: list[Record] = []
             for record in self._records(topic, partition):
