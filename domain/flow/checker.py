@@ -11,12 +11,14 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import timedelta
 from typing import Any, Final
 
-from domain.flow.common import Concurrency, Label, Retry, Sla
+from domain.flow.common import Concurrency, Label, PluginDefault, Sla
 from domain.flow.cycles import cyclic
 from domain.flow.input_checker import check_inputs
 from domain.flow.input_types import INPUT_TYPES
 from domain.flow.model import Flow
 from domain.flow.reading import Path, Reading
+from domain.flow.reference_checker import check_dashed_keys
+from domain.flow.retry_checker import check_retry
 from domain.flow.tasks import (
     Approval,
     Dag,
@@ -35,7 +37,6 @@ from domain.flow.tasks import (
     WorkingDirectory,
 )
 from domain.flow.trigger_checker import check_trigger
-from domain.flow.violations import json_path
 
 __all__ = ["check_flow", "check_task", "check_trigger"]
 
@@ -70,7 +71,7 @@ def check_flow(flow: Flow, reading: Reading, listeners: Sequence[Task] = ()) -> 
         listeners: tasks of 1.x listeners, whose ids must be unique too.
     """
     _check_identity(flow, reading)
-    if not flow.tasks and not _reported(reading, "$.tasks"):
+    if not flow.tasks and not reading.is_reported(("tasks",)):
         reading.rule(("tasks",), "must not be empty", "Add at least one task.")
     _check_labels(flow.labels, ("labels",), reading)
     for task, place in walk(flow):
@@ -85,14 +86,14 @@ def check_flow(flow: Flow, reading: Reading, listeners: Sequence[Task] = ()) -> 
     check_inputs(flow.inputs, ("inputs",), reading)
     _check_outputs(flow, reading)
     if flow.retry is not None:
-        _check_retry(flow.retry, ("retry",), reading)
+        check_retry(flow.retry, ("retry",), reading)
     if flow.concurrency is not None:
         _check_concurrency(flow.concurrency, reading)
     _check_sla(flow.sla, reading)
     _check_quotas(flow, reading)
     for index, default in enumerate(flow.plugin_defaults):
-        if isinstance(default.type, str) and not default.type.strip():
-            reading.rule(("pluginDefaults", index, "type"), "must not be empty", "Name a type.")
+        _check_default(default, ("pluginDefaults", index), reading)
+    check_dashed_keys(flow, walk(flow), reading)
 
 
 def check_task(task: Task, path: Path, reading: Reading) -> None:
@@ -164,7 +165,7 @@ def _check_labels(labels: Sequence[Label], path: Path, reading: Reading) -> None
 def _check_one(task: Task, path: Path, reading: Reading) -> None:
     _check_id(task.id, (*path, "id"), _TASK_ID, 256, reading)
     if task.retry is not None:
-        _check_retry(task.retry, (*path, "retry"), reading)
+        check_retry(task.retry, (*path, "retry"), reading)
     if isinstance(task, WorkingDirectory):
         _check_working_directory(task, path, reading)
     elif isinstance(task, Dag):
@@ -198,7 +199,7 @@ def _check_one(task: Task, path: Path, reading: Reading) -> None:
 
 
 def _must_have(tasks: Sequence[Task], path: Path, reading: Reading) -> None:
-    if not tasks and not _reported_at(path, reading):
+    if not tasks and not reading.is_reported(path):
         reading.rule(path, "must not be empty", "Add at least one task.")
 
 
@@ -230,8 +231,8 @@ def _check_working_directory(task: WorkingDirectory, path: Path, reading: Readin
 
 
 def _check_dag(dag: Dag, path: Path, reading: Reading) -> None:
-    if not dag.tasks:
-        _must_have((), (*path, "tasks"), reading)
+    if not dag.tasks and not reading.is_reported((*path, "tasks")):
+        reading.rule(path, "No task defined", "Add at least one task.", at=(*path, "tasks"))
     depends = {
         entry.task.id: entry.depends_on
         for entry in dag.tasks
@@ -255,35 +256,21 @@ def _check_dag(dag: Dag, path: Path, reading: Reading) -> None:
         )
 
 
-def _check_retry(retry: Retry, path: Path, reading: Reading) -> None:
-    needed: dict[str, tuple[tuple[str, timedelta | None], ...]] = {
-        "constant": (("interval", retry.interval),),
-        "exponential": (("interval", retry.interval), ("maxInterval", retry.max_interval)),
-        "random": (("minInterval", retry.min_interval), ("maxInterval", retry.max_interval)),
-    }
-    for name, span in needed.get(retry.type, ()):
-        place = (*path, name)
-        if span is None and not _reported_at(place, reading):
-            reading.rule(place, "must not be null", f"Add `{name}`.")
-        elif span is not None and span < timedelta():
-            reading.rule(place, "must not be negative", "Write a positive duration.")
-    if retry.max_attempts is not None:
-        _at_least(retry.max_attempts, 1, (*path, "maxAttempts"), reading)
-    low, high = retry.min_interval, retry.max_interval
-    if retry.type == "exponential":
-        low = retry.interval
-        if retry.delay_factor < 1:
-            reading.rule((*path, "delayFactor"), "must be greater than or equal to 1", "Raise it.")
-    if retry.type != "constant" and low is not None and high is not None and low >= high:
-        least = "interval" if retry.type == "exponential" else "minInterval"
-        reading.rule(path, f"'{least}' must be less than 'maxInterval'", "Raise `maxInterval`.")
-    if (
-        retry.type == "constant"
-        and retry.interval is not None
-        and retry.max_duration is not None
-        and retry.interval >= retry.max_duration
-    ):
-        reading.rule(path, "'interval' must be less than 'maxDuration'", "Raise `maxDuration`.")
+def _check_default(default: PluginDefault, path: Path, reading: Reading) -> None:
+    if isinstance(default.type, str) and not default.type.strip():
+        reading.rule((*path, "type"), "must not be empty", "Name a type.")
+    if not default.values and not reading.is_reported((*path, "values")):
+        reading.rule(
+            path, "Invalid Plugin Default: No 'values' provided", "Add `values`, a mapping."
+        )
+    for key, value in default.values.items():
+        if value is None:
+            reading.rule(
+                path,
+                f"Invalid Plugin Default: No value provided for key '{key}'",
+                f"Write a value for `{key}`, or remove it.",
+                at=(*path, "values", key),
+            )
 
 
 def _check_concurrency(concurrency: Concurrency, reading: Reading) -> None:
@@ -398,14 +385,3 @@ def _check_recursion(flow: Flow, reading: Reading) -> None:
                 f"Let `{task.id}` call another flow.",
                 at=path,
             )
-
-
-def _reported(reading: Reading, path: str) -> bool:
-    return any(
-        violation.path == path or violation.path.startswith((path + "[", path + "."))
-        for violation in reading.violations
-    )
-
-
-def _reported_at(path: Path, reading: Reading) -> bool:
-    return _reported(reading, json_path(path))

@@ -67,7 +67,15 @@ def _type_of(value: Any, path: Path, reading: Reading, what: str) -> str | None:
         return None
     written = value.get("type")
     if not isinstance(written, str) or not written:
-        reading.rule((*path, "type"), "must not be null", "Add the `type`.")
+        reading.shape(
+            path,
+            "Invalid type: <null>",
+            "Add the `type`.",
+            "Could not resolve type id '<null>' as a subtype of `io.kestra.core.models.Plugin`: No "
+            "plugin registered for the defined type: '<null>'\n at [Source: UNKNOWN; byte offset: "
+            "#UNKNOWN]",
+            at=(*path, "type"),
+        )
         return None
     return written
 
@@ -214,7 +222,17 @@ def _read_input(value: Any, path: Path, reading: Reading) -> Any:
     struct = INPUT_TYPES.get(written) if isinstance(written, str) else None
     if struct is None:
         if written is None:
-            reading.rule((*path, "type"), "must not be null", "Add the `type`.")
+            spot = reading.document.spot.at(path)
+            reading.shape(
+                path,
+                "Invalid type: null",
+                "Add the `type`.",
+                "Could not resolve subtype of [simple type, class "
+                "io.kestra.core.models.flows.Input<java.lang.Object>]: missing type id property "
+                "'type' (for POJO property 'inputs')\n at [Source: (StringReader); line: "
+                f"{spot.line}, column: {spot.column}]",
+                root_class="io.kestra.core.models.flows.GenericFlow",
+            )
             return INVALID
         known = sorted(name for name in INPUT_TYPES if name not in _UNKNOWN_INPUTS_1_3)
         meant = reading.nearest(str(written), INPUT_TYPES)

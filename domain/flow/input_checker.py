@@ -12,6 +12,8 @@ from domain.expression.regexes import compiled
 from domain.flow.cycles import cyclic
 from domain.flow.input_types import (
     ArrayInput,
+    DateInput,
+    DateTimeInput,
     DurationInput,
     EnumInput,
     FileInput,
@@ -20,10 +22,13 @@ from domain.flow.input_types import (
     Input,
     IntInput,
     MultiselectInput,
+    ReusableInputs,
     SecretInput,
     SelectInput,
     StringInput,
+    TimeInput,
 )
+from domain.flow.input_values import BadValue, parse_bound
 from domain.flow.reading import Path, Reading, is_template
 
 _INPUT_ID: Final = r"^[a-zA-Z0-9][.a-zA-Z0-9_-]*"
@@ -44,11 +49,10 @@ ITEM_TYPES: Final = (
     "URI",
     "EMAIL",
     "FILE",
-    "SECRET",
-    "SELECT",
     "ENUM",
 )
 """Types that the items of an ARRAY or MULTISELECT may have."""
+_NO_ITEM_TYPES: Final = frozenset({"ARRAY", "MULTISELECT", "SECRET", "SELECT"})
 
 
 def check_inputs(inputs: Sequence[Input], path: Path, reading: Reading) -> None:
@@ -97,7 +101,8 @@ def _check_input(declared: Input, path: Path, reading: Reading) -> None:
         if not declared.required:
             reading.rule(
                 path,
-                "Inputs with a default value must be required, since the default always applies.",
+                "Inputs with a default value must be required, since the default is always "
+                "applied.",
                 "Remove `required: false`, or use `prefill` in place of `defaults`.",
                 at=(*path, "required"),
             )
@@ -118,8 +123,17 @@ def _check_input(declared: Input, path: Path, reading: Reading) -> None:
         _check_file(declared, path, reading)
     elif isinstance(declared, FormInput):
         _check_form(declared, path, reading)
+    elif isinstance(declared, ReusableInputs):
+        reading.rule(
+            path,
+            f"Input '{declared.id}' of type REUSABLE_INPUTS is not supported",
+            "Write the inputs out, in a FORM.",
+            at=(*path, "type"),
+        )
     elif isinstance(declared, IntInput | FloatInput | DurationInput):
         _check_bounds(declared.min, declared.max, path, reading)
+    elif isinstance(declared, DateInput | DateTimeInput | TimeInput):
+        _check_dates(declared, path, reading)
     if isinstance(declared, MultiselectInput):
         _check_item_type(declared.item_type, path, reading)
 
@@ -132,8 +146,8 @@ def _check_pattern(pattern: str | None, path: Path, reading: Reading) -> None:
     except Fault as error:
         reading.rule(
             (*path, "validator"),
-            f"must be a valid regular expression: {error}",
-            "Mend the expression.",
+            f"invalid pattern [{pattern}]",
+            f"Mend the regular expression: {error}.",
             pattern,
         )
 
@@ -157,8 +171,13 @@ def _check_values(
 def _check_item_type(item_type: Any, path: Path, reading: Reading) -> None:
     if not isinstance(item_type, str):
         return
-    if item_type == "ARRAY":
-        reading.rule(path, "`itemType` cannot be `ARRAY`", "Choose a scalar type.")
+    if item_type in _NO_ITEM_TYPES:
+        reading.rule(
+            path,
+            f"`itemType` cannot be {item_type}",
+            "Choose a scalar type.",
+            at=(*path, "itemType"),
+        )
     elif item_type not in ITEM_TYPES:
         meant = reading.nearest(item_type, ITEM_TYPES)
         reading.shape(
@@ -177,8 +196,8 @@ def _check_file(declared: FileInput, path: Path, reading: Reading) -> None:
     if not default.startswith(_LOCAL_FILE):
         reading.rule(
             path,
-            "inputs of type 'FILE' only support `defaults` as local files using a file URI that "
-            "starts with `file:/` or `nsfile:/`",
+            "inputs of type 'FILE' only support `defaults` as local files using a file URI or as "
+            "namespace files using a nsfile URI",
             "Name a namespace file: nsfile:///data.csv.",
             default,
             at=(*path, "defaults"),
@@ -206,6 +225,32 @@ def _check_bounds(
         reading.rule(path, "`min` must not be more than `max`", "Swap them.")
 
 
+def _check_dates(
+    declared: DateInput | DateTimeInput | TimeInput, path: Path, reading: Reading
+) -> None:
+    found: list[Any] = []
+    for name, text in (("after", declared.after), ("before", declared.before)):
+        if text is None:
+            continue
+        try:
+            found.append(parse_bound(declared, text))
+        except BadValue as error:
+            reading.shape(
+                (*path, name),
+                f"Cannot read '{text[:100]}' as {declared.type}: {error}",
+                f"Write a {declared.type} such as {_EXAMPLES[declared.type]}.",
+            )
+    if len(found) == 2 and found[0] > found[1]:
+        reading.rule(path, "`after` must not be later than `before`", "Swap them.")
+
+
+_EXAMPLES: Final = {
+    "DATE": "2024-01-31",
+    "DATETIME": "2024-01-31T09:00:00Z",
+    "TIME": "09:00:00",
+}
+
+
 def _check_dependencies(
     inputs: Sequence[Input], path: Path, known: dict[str, Input], reading: Reading
 ) -> None:
@@ -221,13 +266,29 @@ def _check_dependencies(
                 meant = reading.nearest(other, known)
                 reading.rule(
                     where,
-                    f"Input `{name}` depends on the unknown input `{other}`",
+                    f"Input with id '{name}' depends on a non-existent input '{other}'.",
                     f"Did you mean `{meant}`?" if meant else "Name another input of this flow.",
                 )
     found = [name for name in cyclic(depends) if name not in depends[name]]
     if found:
         reading.rule(
             path,
-            f"Cyclic input dependency detected: {', '.join(found[:20])}",
+            f"Cycle dependency detected for input with id '{found[0]}': [{', '.join(found[:20])}]",
             "Remove one of the dependencies.",
         )
+    _check_nesting(known, path, reading)
+
+
+def _check_nesting(known: dict[str, Input], path: Path, reading: Reading) -> None:
+    """A value cannot be a mapping of others and something of its own at once."""
+    for name, declared in known.items():
+        parts = name.split(".")
+        for length in range(1, len(parts)):
+            above = ".".join(parts[:length])
+            if above in known and not isinstance(known[above], FormInput):
+                reading.rule(
+                    path,
+                    f"Input path '{above}' conflicts with '{name}'; one cannot be nested under the "
+                    "other.",
+                    f"Rename `{declared.id}`.",
+                )

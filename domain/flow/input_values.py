@@ -391,26 +391,46 @@ def _span_between(value: timedelta, least: timedelta | None, most: timedelta | N
         raise BadValue(f"It must be less than `{format_duration(most)}`")
 
 
-def _after_and_before(declared: DateInput | DateTimeInput | TimeInput, value: str) -> None:
-    read: Callable[[str], Any] = parse_instant
+def parse_bound(declared: DateInput | DateTimeInput | TimeInput, text: str) -> Any:
+    """Return a text of an input's type as something that can be compared.
+
+    Raises:
+        BadValue: it is none.
+    """
     if isinstance(declared, DateInput):
-        read = date.fromisoformat
-    elif isinstance(declared, TimeInput):
-        read = _clock
+        return date.fromisoformat(_date(text))
+    if isinstance(declared, TimeInput):
+        return time.fromisoformat(_time(text)[:15])
+    return parse_instant(_instant(text))
+
+
+def _after_and_before(declared: DateInput | DateTimeInput | TimeInput, value: str) -> None:
     for bound, is_after in ((declared.after, True), (declared.before, False)):
         if bound is None:
             continue
-        try:
-            limit = read(bound)
-        except ValueError:
-            continue
-        found = read(value)
+        limit = parse_bound(declared, bound)
+        found = parse_bound(declared, value)
         if (found < limit) if is_after else (found > limit):
-            raise BadValue(f"it must be {'after' if is_after else 'before'} `{bound}`")
+            shown = java_text(limit)
+            raise BadValue(f"it must be {'after' if is_after else 'before'} `{shown}`")
 
 
-def _clock(text: str) -> time:
-    return time.fromisoformat(_time(text)[:15])
+def java_text(moment: date | time | datetime) -> str:
+    """Return a date, a time or an instant as `java.time` prints it: no more digits than needed."""
+    if isinstance(moment, datetime):
+        text = moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S").rjust(19, "0")
+        return f"{text}{_fraction(moment.microsecond)}Z"
+    if isinstance(moment, time):
+        if moment.second or moment.microsecond:
+            return f"{moment:%H:%M:%S}{_fraction(moment.microsecond)}"
+        return f"{moment:%H:%M}"
+    return moment.isoformat()
+
+
+def _fraction(micros: int) -> str:
+    if not micros:
+        return ""
+    return f".{micros // 1000:03d}" if micros % 1000 == 0 else f".{micros:06d}"
 
 
 def _extension(declared: FileInput, uri: str) -> None:

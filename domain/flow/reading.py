@@ -138,6 +138,14 @@ class Reading:
         if info and info not in self.infos and " is replaced by " in info:
             self.infos.append(info)
 
+    def is_reported(self, path: Path) -> bool:
+        """Tell whether something at a path, or inside what is there, is reported already."""
+        where = json_path(path)
+        return any(
+            violation.path == where or violation.path.startswith((where + "[", where + "."))
+            for violation in self.violations
+        )
+
     def warn(self, text: str) -> None:
         """Note something that is allowed and probably not meant."""
         if len(self.warnings) < MOST_VIOLATIONS and text not in self.warnings:

@@ -2,25 +2,26 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 
 from domain.flow.reading import Path, Reading, is_template
 from domain.flow.triggers import (
     Condition,
-    DependencyWindow,
+    Filter,
     FlowTrigger,
     MultipleCondition,
     Not,
     Or,
     Schedule,
     ScheduleOnDates,
-    TimeWindow,
     Trigger,
     Webhook,
 )
+from domain.flow.window_checker import check_dependency_window, check_time_window
 from domain.trigger.schedule import InvalidCron, InvalidZone, parse_cron, parse_zone
 
 _LONGEST_KEY: Final = 256
+_RESPONSES: Final = ("application/json", "text/plain")
 
 
 def check_trigger(trigger: Trigger, path: Path, reading: Reading) -> None:
@@ -74,7 +75,7 @@ def _check_zone(name: str | None, path: Path, reading: Reading) -> None:
     except InvalidZone:
         reading.rule(
             (*path, "timezone"),
-            f"is not a valid time zone: {name}",
+            f"timezone '{name}' is not a valid time-zone ID",
             "Write an IANA name such as Europe/Paris.",
             name,
         )
@@ -88,6 +89,16 @@ def _check_webhook(webhook: Webhook, path: Path, reading: Reading) -> None:
             reading.rule(
                 (*path, "key"), f"size must be between 0 and {_LONGEST_KEY}", "Shorten it."
             )
+    kind = webhook.response_content_type
+    if kind is not None and kind not in _RESPONSES and not is_template(kind):
+        reading.rule(
+            path,
+            "invalid webhook: responseContentType must be either 'application/json' or "
+            "'text/plain'",
+            "Write one of them, or leave it out.",
+            kind,
+            at=(*path, "responseContentType"),
+        )
 
 
 def _check_flow_trigger(trigger: FlowTrigger, path: Path, reading: Reading) -> None:
@@ -98,56 +109,54 @@ def _check_flow_trigger(trigger: FlowTrigger, path: Path, reading: Reading) -> N
     if trigger.mode == "AT_LEAST":
         most = len(trigger.depends_on)
         if trigger.min_satisfied is None:
-            reading.rule((*path, "minSatisfied"), "must not be null", "Say how many.")
-        elif not 1 <= trigger.min_satisfied <= most:
+            reading.rule(path, "`minSatisfied` must be set when mode is AT_LEAST", "Say how many.")
+        elif trigger.min_satisfied < 1:
             reading.rule(
-                (*path, "minSatisfied"), f"must be between 1 and {most}", "Mend the number."
+                (*path, "minSatisfied"),
+                "must be greater than or equal to 1",
+                "Mend the number.",
+                trigger.min_satisfied,
+            )
+        elif trigger.min_satisfied > most:
+            reading.rule(
+                path,
+                "`minSatisfied` cannot be greater than the number of `dependsOn` conditions "
+                f"({most})",
+                "Mend the number.",
+                at=(*path, "minSatisfied"),
             )
     if trigger.window is not None:
-        _check_window(trigger.window, (*path, "window"), reading)
+        check_dependency_window(trigger.window, (*path, "window"), reading)
+        _check_zone(trigger.window.timezone, (*path, "window"), reading)
     if trigger.on_miss is not None and (trigger.window is None or trigger.window.deadline is None):
         reading.rule((*path, "onMiss"), "needs a window with a deadline", "Add `window.deadline`.")
     conditions = trigger.preconditions
     if conditions is not None:
         if conditions.time_window is not None:
-            _check_time_window(
+            check_time_window(
                 conditions.time_window, (*path, "preconditions", "timeWindow"), reading
             )
         for index, group in enumerate(conditions.where):
             place = (*path, "preconditions", "where", index)
             if not group.filters:
                 reading.rule((*place, "filters"), "must not be empty", "Add a filter.")
+            for number, item in enumerate(group.filters):
+                _check_filter(item, (*place, "filters", number), reading)
 
 
-def _check_window(window: DependencyWindow, path: Path, reading: Reading) -> None:
-    kinds = [
-        name
-        for name, given in (
-            ("deadline", window.deadline),
-            ("from and to", window.from_ or window.to),
-            ("every", window.every),
-            ("lookback", window.lookback),
-        )
-        if given
-    ]
-    if len(kinds) > 1:
-        reading.rule(path, f"{' and '.join(kinds)} exclude one another", "Keep one of them.")
-    if bool(window.from_) != bool(window.to):
-        reading.rule(path, "`from` and `to` belong together", "Write both.")
-    if window.offset is not None and window.every is None:
-        reading.rule((*path, "offset"), "belongs to `every`", "Add `every`.")
-    _check_zone(window.timezone, path, reading)
-
-
-def _check_time_window(window: TimeWindow, path: Path, reading: Reading) -> None:
-    needed: dict[str, tuple[tuple[str, Any], ...]] = {
-        "DAILY_TIME_DEADLINE": (("deadline", window.deadline),),
-        "DAILY_TIME_WINDOW": (("startTime", window.start_time), ("endTime", window.end_time)),
-        "SLIDING_WINDOW": (("window", window.window),),
-    }
-    for name, given in needed.get(window.type, ()):
-        if given is None:
-            reading.rule((*path, name), "must not be null", f"{window.type} needs `{name}`.")
+def _check_filter(item: Filter, path: Path, reading: Reading) -> None:
+    many = item.type in ("IN", "NOT_IN")
+    for name, given, wanted in (
+        ("value", item.value is not None, not many),
+        ("values", bool(item.values), many),
+    ):
+        if given != wanted:
+            must = "cannot" if wanted else "must"
+            reading.rule(
+                path,
+                f"`{name}` {must} be null for type {item.type}",
+                f"{'Add' if wanted else 'Remove'} `{name}`.",
+            )
 
 
 def _check_condition(condition: Condition, path: Path, reading: Reading) -> None:
@@ -160,4 +169,4 @@ def _check_condition(condition: Condition, path: Path, reading: Reading) -> None
         for key, inner in condition.conditions.items():
             _check_condition(inner, (*path, "conditions", key), reading)
         if condition.time_window is not None:
-            _check_time_window(condition.time_window, (*path, "timeWindow"), reading)
+            check_time_window(condition.time_window, (*path, "timeWindow"), reading)

@@ -279,7 +279,7 @@ def test_the_flow_knows_where_each_task_stands() -> None:
             "'interval' must be less than 'maxInterval'",
         ),
         (flow_with(LOG, "concurrency: {limit: 0}"), "must be greater than or equal to 1"),
-        (flow_with(LOG, "inputs: [{id: a, type: ARRAY, itemType: ARRAY}]"), "cannot be `ARRAY`"),
+        (flow_with(LOG, "inputs: [{id: a, type: ARRAY, itemType: ARRAY}]"), "cannot be ARRAY"),
         (
             flow_with(LOG, "inputs: [{id: a, type: STRING, required: false, defaults: x}]"),
             "must be required",
@@ -290,7 +290,7 @@ def test_the_flow_knows_where_each_task_stands() -> None:
         ),
         (
             flow_with(LOG, "inputs: [{id: a, type: STRING, dependsOn: {inputs: [b]}}]"),
-            "unknown input `b`",
+            "Input with id 'a' depends on a non-existent input 'b'.",
         ),
         (
             flow_with(
@@ -298,9 +298,9 @@ def test_the_flow_knows_where_each_task_stands() -> None:
                 "inputs:\n  - {id: a, type: STRING, dependsOn: {inputs: [b]}}\n"
                 "  - {id: b, type: STRING, dependsOn: {inputs: [a]}}",
             ),
-            "Cyclic input dependency",
+            "Cycle dependency detected for input with id 'a'",
         ),
-        (flow_with(LOG, "inputs: [{id: a, type: STRING, validator: '['}]"), "valid regular"),
+        (flow_with(LOG, "inputs: [{id: a, type: STRING, validator: '['}]"), "invalid pattern ["),
         (
             flow_with("  - {id: s, type: io.kestra.plugin.core.flow.Switch, value: x}\n"),
             "No task defined",
@@ -327,7 +327,7 @@ def test_the_flow_knows_where_each_task_stands() -> None:
                 "triggers: [{id: s, type: io.kestra.plugin.core.trigger.Schedule, "
                 "cron: '@daily', timezone: Mars/Base}]",
             ),
-            "not a valid time zone",
+            "not a valid time-zone ID",
         ),
         ("- a\n- b\n", "A flow is a mapping"),
         (flow_with("  - x\n"), "A task is a mapping"),
