@@ -11,7 +11,7 @@ from rich.console import Console
 from infra.cli.client import Client
 from infra.cli.flows import follow_execution
 
-app = App(name="execution", help="Executions: list, show, events, logs, kill.")
+app = App(name="execution")
 _out = Console(highlight=False, soft_wrap=True)
 
 

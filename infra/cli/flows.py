@@ -13,7 +13,7 @@ from rich.text import Text
 
 from infra.cli.client import Client, ServerRefused
 
-app = App(name="flow", help="Flows: apply, run, list, validate.")
+app = App(name="flow")
 app.command("infra.cli.validate:validate", name="validate")
 _out = Console(highlight=False, soft_wrap=True)
 _LEVEL_STYLE = {"ERROR": "red", "WARN": "yellow", "INFO": "green", "DEBUG": "blue", "TRACE": "dim"}

@@ -13,7 +13,7 @@ from rich.console import Console
 
 from infra.cli.client import Client
 
-app = App(name="log", help="The log: verify it by stepping it again, export it.")
+app = App(name="log")
 _out = Console(highlight=False, soft_wrap=True)
 DIVERGED = 1
 _UNPROVED = {

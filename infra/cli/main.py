@@ -3,19 +3,36 @@
 from __future__ import annotations
 
 import sys
+from importlib import metadata
 
 from cyclopts import App
 from rich.console import Console
 
 from domain.errors import InvalidInput, TidewheelError
 
-app = App(name="tidewheel", help="An event-sourced orchestrator for Kestra-style workflows.")
-app.command("infra.cli.servers:app", name="server")
-app.command("infra.cli.servers:run", name="run")
-app.command("infra.cli.flows:app", name="flow")
-app.command("infra.cli.executions:app", name="execution")
-app.command("infra.cli.log:app", name="log")
-app.command("infra.cli.schema:app", name="schema")
+app = App(
+    name="tidewheel",
+    help="An event-sourced orchestrator for Kestra-style workflows.",
+    version=lambda: metadata.version("tidewheel"),
+)
+app.command(
+    "infra.cli.servers:app", name="server", help="Servers: all in one process, or one component."
+)
+app.command(
+    "infra.cli.servers:run",
+    name="run",
+    help="Start a server here, ready to use: what `make run` does.",
+)
+app.command("infra.cli.flows:app", name="flow", help="Flows: apply, run, list, validate.")
+app.command(
+    "infra.cli.executions:app", name="execution", help="Executions: list, show, events, logs, kill."
+)
+app.command(
+    "infra.cli.log:app", name="log", help="The log: verify it by stepping it again, export it."
+)
+app.command(
+    "infra.cli.schema:app", name="schema", help="The JSON Schema of the flow language, for editors."
+)
 
 
 def main() -> None:

@@ -10,7 +10,7 @@ from cyclopts import App
 from domain.flow.core_specs import CORE_CATALOGUE
 from domain.flow.schema import SchemaKind, language_schema
 
-app = App(name="schema", help="JSON Schema of the flow language.")
+app = App(name="schema")
 
 
 @app.command

@@ -13,7 +13,7 @@ from rich.console import Console
 
 from domain.errors import InvalidInput
 
-app = App(name="server", help="Servers: all in one process, or one component.")
+app = App(name="server")
 _out = Console(highlight=False, soft_wrap=True)
 COMPONENTS = ("executor", "scheduler", "worker", "indexer", "webserver")
 
