@@ -7,6 +7,7 @@ they are walked, and a state is read from the end of its history.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import datetime
 from typing import Any
 
 from api.views.text import duration, instant
@@ -56,8 +57,11 @@ def moved_view(execution: Execution, state: StateType, outputs: Any = None) -> V
         if run.state.start_date >= at and not (moved and state is StateType.RESTARTED):
             continue
         view = task_run_view(execution, run)
-        if moved:
-            view["state"] = state_view(_until(run.state, state))
+        cut_run = _until(run.state, state) if moved else run.state
+        if cut_run.histories[-1].date < at:
+            # it came there at another time: shown as it was when the execution moved
+            cut_run = _by(run.state, at)
+        view["state"] = state_view(cut_run)
         runs.append(view)
     begun = runs if runs or state is StateType.CREATED else None
     return _view(execution, state_view(cut), begun, execution.outputs or outputs, None)
@@ -240,6 +244,12 @@ def _until(state: State, wanted: StateType) -> State:
         (i for i in reversed(range(len(state.histories))) if state.histories[i].state is wanted), 0
     )
     return State(state.histories[last].state, state.histories[: last + 1])
+
+
+def _by(state: State, at: datetime) -> State:
+    """Return a state as it was at an instant, or at its first entry."""
+    past = [moment for moment in state.histories if moment.date <= at] or state.histories[:1]
+    return State(past[-1].state, past)
 
 
 def _metadata(metadata: Metadata) -> View:

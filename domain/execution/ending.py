@@ -16,7 +16,7 @@ from domain.execution.events import (
 from domain.execution.lifecycle import TERMINAL, StateType
 from domain.execution.plan import TaskPlan
 from domain.execution.retries import retry_at
-from domain.execution.state import TaskRun
+from domain.execution.state import MAIN_LANE, TaskRun
 from domain.execution.turn import Turn
 from domain.flow.common import Retry
 from domain.flow.tasks import Task
@@ -87,7 +87,7 @@ def finish(
             if retry.behavior == "CREATE_NEW_EXECUTION" and not task.forced:
                 due = _flow_retry_at(turn, retry, ended)
                 if due is not None:
-                    end(_S.RETRIED)
+                    end(_S.FAILED)
                     _retry_execution(turn, run, due)
                     return
             else:
@@ -98,7 +98,7 @@ def finish(
                     turn.emit(TaskRunRetryScheduled(id=run.id))
                     turn.schedule(timers.RETRY, due, run)
                     if turn.state.state.current is _S.RUNNING:
-                        turn.emit(ExecutionRetrying())
+                        turn.emit(ExecutionRetrying(failed=_is_at_top(run)))
                     return
     final = state
     if final is _S.SUCCESS and attempts > 1 and retry is not None and retry.warning_on_retry:
@@ -133,11 +133,17 @@ def _flow_retry_at(turn: Turn, retry: Retry, ended: datetime) -> datetime | None
 
 def _retry_execution(turn: Turn, run: TaskRun, due: datetime) -> None:
     """End everything RETRIED; a new execution begins when the timer is due."""
+    turn.emit(TaskRunEnded(id=run.id, state=_S.RETRIED, has_attempt=False))
     for ancestor in turn.ancestors(run):
         turn.emit(TaskRunEnded(id=ancestor.id, state=_S.RETRIED))
     interrupt(turn, turn.state.task_runs.values(), _S.RETRIED)
-    turn.emit(ExecutionEnded(state=_S.RETRIED))
+    turn.emit(ExecutionEnded(state=_S.RETRIED, failed=_is_at_top(run)))
     turn.schedule(timers.FLOW_RETRY, due)
+
+
+def _is_at_top(run: TaskRun) -> bool:
+    """Whether a task of the flow's own list failed: nothing else can be under way then."""
+    return run.parent_id is None and run.lane == MAIN_LANE
 
 
 def interrupt(

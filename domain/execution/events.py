@@ -100,6 +100,9 @@ class ExecutionResumed(Event, tag="execution.resumed"):
 class ExecutionRetrying(Event, tag="execution.retrying"):
     """RETRYING: a task run waits for its next attempt."""
 
+    failed: bool = False
+    """FAILED first: what failed was all that went on, a task at the top."""
+
 
 class ExecutionKilling(Event, tag="execution.killing"):
     """KILLING: running work was told to stop."""
@@ -118,6 +121,8 @@ class ExecutionEnded(Event, tag="execution.ended"):
     told: dict[str, Any] | None = None
     """Outputs for the parent, where they are more than the flow's own."""
     error: str | None = None
+    failed: bool = False
+    """FAILED first, then RETRIED: what failed was all that went on, a task at the top."""
 
 
 class ExecutionClosed(Event, tag="execution.closed"):

@@ -97,6 +97,8 @@ def _execution_started(state: Execution, event: e.ExecutionStarted, at: datetime
 
 
 def _execution_ended(state: Execution, event: e.ExecutionEnded, at: datetime) -> None:
+    if event.failed:
+        state.state.move(StateType.FAILED, at)
     state.state.move(event.state, at)
     if event.outputs is not None:
         state.outputs = event.outputs
@@ -151,7 +153,8 @@ def _resumed(state: Execution, event: e.ExecutionResumed, at: datetime) -> None:
 
 
 def _retrying(state: Execution, event: e.ExecutionRetrying, at: datetime) -> None:
-    del event
+    if event.failed:
+        state.state.move(StateType.FAILED, at)
     state.state.move(StateType.RETRYING, at)
 
 

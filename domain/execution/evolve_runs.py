@@ -216,9 +216,7 @@ def _run_restarted(state: Execution, event: e.TaskRunRestarted, at: datetime) ->
 def _run_forced(state: Execution, event: e.TaskRunStateForced, at: datetime) -> None:
     run = state.task_runs[event.id]
     if run.attempts:
-        run.attempts[-1].state.current = event.state
-        last = run.attempts[-1].state.histories[-1]
-        run.attempts[-1].state.histories[-1] = Moment(event.state, last.date)
+        run.attempts[-1].state.move(event.state, at)
     _move(state, run, event.state, at)
 
 

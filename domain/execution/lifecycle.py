@@ -78,7 +78,7 @@ EXECUTION_TRANSITIONS: Final[dict[StateType, frozenset[StateType]]] = {
     # an ended execution moves only by a restart, a forced change or a retry of its flow
     _S.SUCCESS: _ENDS | {_S.RESTARTED},
     _S.WARNING: _ENDS | {_S.RESTARTED},
-    _S.FAILED: _ENDS | {_S.RESTARTED, _S.RETRIED},
+    _S.FAILED: _ENDS | {_S.RESTARTED, _S.RETRIED, _S.RETRYING},
     _S.CANCELLED: _ENDS | {_S.RESTARTED},
     _S.KILLED: frozenset(),
     _S.RETRIED: _ENDS | {_S.RESTARTED},

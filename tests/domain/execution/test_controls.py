@@ -291,6 +291,17 @@ def test_a_forced_state_of_a_task_run_lets_the_execution_go_on_from_there() -> N
     assert execution.state.current is S.SUCCESS
 
 
+def test_a_forced_state_is_added_to_the_history_of_the_last_attempt() -> None:
+    """A recording of Kestra 1.3.25: the attempt shows FAILED, then SUCCESS."""
+    world = World(flow(f"tasks: [{{id: a, {FAIL}}}]"))
+    execution = world.run()
+    [run] = runs(execution, "a")
+    world.tell(c.ChangeTaskRunState, execution, task_run_id=run.id, state=S.SUCCESS)
+    world.settle()
+    [attempt] = runs(execution, "a")[0].attempts
+    assert [x.state for x in attempt.state.histories][-2:] == [S.FAILED, S.SUCCESS]
+
+
 def test_a_state_is_forced_on_ended_executions_only() -> None:
     world = World(flow(f"tasks: [{{id: a, {SLEEP}}}]"))
     execution_id = world.start()

@@ -84,7 +84,37 @@ tasks:
         "CREATED", "SUBMITTED", "RUNNING", "SUCCESS",
     ]  # fmt: skip
     assert [x.state.current.value for x in run.attempts] == ["FAILED", "SUCCESS"]
-    assert history(execution) == ["CREATED", "RUNNING", "RETRYING", "RUNNING", "SUCCESS"]
+    assert history(execution) == ["CREATED", "RUNNING", "FAILED", "RETRYING", "RUNNING", "SUCCESS"]
+
+
+def test_an_execution_fails_before_it_retries_only_when_a_task_at_the_top_failed() -> None:
+    """A recording of Kestra 1.3.25: FAILED, RETRYING; within a flowable other tasks may go on."""
+    world = World(
+        flow(f"""
+tasks:
+  - id: s
+    type: io.kestra.plugin.core.flow.Sequential
+    tasks: [{{id: a, {FAIL}, retry: {{type: constant, interval: PT2S, maxAttempts: 2}}}}]
+""")
+    )
+    assert history(world.run()) == ["CREATED", "RUNNING", "RETRYING", "RUNNING", "FAILED"]
+
+
+def test_a_flow_retried_as_a_new_execution_has_failed_first() -> None:
+    world = World(
+        flow(f"""
+tasks:
+  - id: a
+    {FAIL.replace(", ", chr(10) + "    ")}
+    retry:
+      {{type: constant, interval: PT2S, maxAttempts: 2, behavior: CREATE_NEW_EXECUTION}}
+""")
+    )
+    execution = world.run()
+    assert history(execution) == ["CREATED", "RUNNING", "FAILED", "RETRIED"]
+    [run] = runs(execution, "a")
+    assert history(run) == ["CREATED", "SUBMITTED", "RUNNING", "FAILED", "RETRIED"]
+    assert [x.state.current for x in run.attempts] == [S.FAILED]
 
 
 @pytest.mark.parametrize("warning", [True, False])
