@@ -16,7 +16,9 @@ EXECUTOR: Final = "executor"
 """Who carries out what needs no worker."""
 
 TERMINATED: Final = "terminatedIterations"
-"""Output of a Loop: how many iterations are over."""
+"""Output of a Loop: how many iterations are over, by their state."""
+OUTPUTS: Final = "outputs"
+"""Output of a Loop: what its iterations handed out."""
 
 
 def copy_of(run: TaskRun) -> TaskRun:
@@ -60,11 +62,13 @@ def _forget_iteration(state: Execution, run: TaskRun) -> None:
     loop = state.task_runs.get(run.parent_id or "")
     if loop is None or run.iteration is None or loop.outputs is None:
         return
-    found = loop.outputs.get("outputs", ())
+    found = loop.outputs.get(OUTPUTS, ())
     place = bisect_left(found, run.iteration, key=_iteration_of)
     if place < len(found) and _iteration_of(found[place]) == run.iteration:
+        counts = dict(loop.outputs[TERMINATED])
+        counts[found[place]["state"]] -= 1
         del found[place]
-        loop.outputs = {**loop.outputs, TERMINATED: len(found)}
+        loop.outputs = {**loop.outputs, TERMINATED: {k: n for k, n in counts.items() if n}}
     index = index_beside(state)
     if index is not None:
         index.scope(loop.id).over.discard(run.iteration)
@@ -116,6 +120,9 @@ def _opened(state: Execution, event: e.TaskRunOpened, at: datetime) -> None:
         _move(state, run, StateType.SUBMITTED, at)
     if event.values is not None:
         run.values = event.values
+        index = index_beside(state)
+        if index is not None:
+            index.scope(run.id).over.clear()
     if event.keys is not None:
         run.keys = event.keys
     if event.outputs is not None:
@@ -157,11 +164,14 @@ def _iteration_ended(state: Execution, event: e.IterationEnded, at: datetime) ->
     if run.keys is not None:
         item["key"] = run.keys[event.iteration]
     # the list is made here and belongs to this fold: a copy per iteration would be quadratic
-    found = outputs.setdefault("outputs", [])
+    found = outputs.get(OUTPUTS)
+    if not found:
+        found = outputs[OUTPUTS] = []
     entry = {"item": item, "state": event.state.value, "outputs": event.outputs}
     place = bisect_left(found, event.iteration, key=_iteration_of)
     found.insert(place, entry)
-    outputs[TERMINATED] = len(found)
+    counts = outputs.get(TERMINATED, {})
+    outputs[TERMINATED] = {**counts, entry["state"]: counts.get(entry["state"], 0) + 1}
     index = index_beside(state)
     if index is not None:
         index.scope(run.id).over.add(event.iteration)

@@ -192,7 +192,9 @@ def _unset_variables(turn: Turn, task: TaskPlan, run: TaskRun, properties: dict[
     said = properties.get("variables")
     if isinstance(said, str):
         said = turn.render_typed(said, task, run)
-    names = [turn.render(str(name), task, run) for name in said or ()]
+    if not isinstance(said, list | tuple):
+        raise TaskFailure("`variables` must be a list of names")
+    names = [turn.render(str(name), task, run) for name in said]
     ignore = _flag(turn, task, run, properties.get("ignoreMissing", False))
     variables = dict(turn.state.variables)
     for name in names:

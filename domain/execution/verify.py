@@ -235,9 +235,16 @@ class Verifier:
         if reason is not None and state is not None:
             given_up = give_up(flow, state, decoded, context, reason)
             return given_up, bytes_of(given_up)
-        result = step(flow, state, decoded, context)
-        made = bytes_of(result)
         failed = error_of(recorded)
+        try:
+            result = step(flow, state, decoded, context)
+        except Exception:
+            if state is not None or failed is None:
+                raise
+            # it raised then, too: the execution was given up at its beginning
+            given_up = give_up(flow, None, decoded, context, failed)
+            return given_up, bytes_of(given_up)
+        made = bytes_of(result)
         if state is None and failed is not None and made != encode(recorded):
             given_up = give_up(flow, None, decoded, context, failed)
             if bytes_of(given_up) == encode(recorded):

@@ -192,7 +192,7 @@ class EachParallel(TaskList, frozen=True, kw_only=True):
 
 
 class Loop(TaskList, frozen=True, kw_only=True):
-    """2.0's ForEach: an iteration is an execution of its own."""
+    """2.0's ForEach: an iteration sees nothing of the others."""
 
     values: Any
     concurrency_limit: int = 0

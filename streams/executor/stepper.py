@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from time import perf_counter
@@ -9,7 +10,7 @@ from typing import Protocol
 
 import msgspec
 
-from domain.errors import BrokenInvariant, UnreadableRecord
+from domain.errors import BrokenInvariant, LogUnavailable, UnreadableRecord
 from domain.execution.commands import RESTARTS, Command, CreateExecution, ExecutionCommand
 from domain.execution.context import (
     DEFAULT_SETTINGS,
@@ -44,6 +45,9 @@ from streams.timers import TimerClock
 
 COMMANDS: Codec[ExecutionCommand] = Codec(ExecutionCommand)
 """Reads values of `execution.commands`."""
+_NOT_OURS = (LogUnavailable, UnreadableRecord, BrokenInvariant, OSError)
+"""Errors of a step that say nothing about its execution."""
+_log = logging.getLogger(__name__)
 _MOST_ROUNDS = 1_000
 """Rounds of questions and answers within one step."""
 
@@ -164,13 +168,33 @@ class ExecutionStepper:
         state = known.fold.get(decoded.execution_id)
         if state is None and not isinstance(decoded, CreateExecution):
             state = self._recall(known, decoded.execution_id)
-        result, context = self._ask_and_step(decoded, state, command)
+        context = Context(
+            now=command.timestamp,
+            command_offset=command.offset,
+            settings=self._settings,
+            find_flow=self._flows.require,
+            encrypt=self._encrypt,
+        )
+        is_new = state is None
+        try:
+            result = self._ask_and_step(decoded, state, context)
+        except _NOT_OURS:
+            raise
+        except Exception as error:  # noqa: BLE001 - logged, and the execution fails with it
+            # whatever a flow makes us stumble over fails that execution, which else would hang
+            _log.exception("command %s could not be stepped", command.offset)
+            reason = f"the step failed: {type(error).__name__}: {error}"
+            result = self._give_up(known, decoded, context, is_new=is_new, reason=reason)
         if not result.events:
             return Stepped()
         record = result.record(decoded, context)
         value = encode(record)
         if len(value) > self._options.command_limit_bytes:
-            result = self._give_up(known, decoded, context, created=state is None, size=len(value))
+            reason = (
+                f"a step would write {len(value)} bytes,"
+                f" {self._options.command_limit_bytes} are allowed: hand large values over as files"
+            )
+            result = self._give_up(known, decoded, context, is_new=is_new, reason=reason)
             record = result.record(decoded, context)
             value = encode(record)
         if result.state is not None and result.sequence > 0:
@@ -248,22 +272,15 @@ class ExecutionStepper:
             self.snapshot(partition)
 
     def _ask_and_step(
-        self, decoded: ExecutionCommand, state: Execution | None, command: Record
-    ) -> tuple[Step, Context]:
+        self, decoded: ExecutionCommand, state: Execution | None, context: Context
+    ) -> Step:
         """Step, and fetch what the step asks for, until it is through."""
         flow = self._flow(state, decoded)
-        context = Context(
-            now=command.timestamp,
-            command_offset=command.offset,
-            settings=self._settings,
-            find_flow=self._flows.require,
-            encrypt=self._encrypt,
-        )
         answers: dict[str, Answer] = {}
         for _ in range(_MOST_ROUNDS):
             result = step(flow, state, decoded, context)
             if isinstance(result, Step):
-                return result, context
+                return result
             for question in result.questions:
                 answers[question.key] = self._answers.answer(question)
             context = msgspec.structs.replace(context, answers=answers)
@@ -275,16 +292,12 @@ class ExecutionStepper:
         command: ExecutionCommand,
         context: Context,
         *,
-        created: bool,
-        size: int,
+        is_new: bool,
+        reason: str,
     ) -> Step:
-        """Fail an execution whose step is too large for one record, from what the log has of it."""
-        reason = (
-            f"a step would write {size} bytes, {self._options.command_limit_bytes} are allowed:"
-            " hand large values over as files"
-        )
+        """Fail an execution whose step cannot be made or written, from what the log has of it."""
         state: Execution | None = None
-        if not created:
+        if not is_new:
             known.fold.drop(command.execution_id)
             self._log.writer.flush()
             state = self._recall(known, command.execution_id)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 
@@ -17,6 +18,7 @@ from domain.execution.commands import (
 from domain.execution.context import Answer, Question
 from domain.execution.fold import RECORDS, continues, decode_state, fold_record
 from domain.execution.lifecycle import StateType
+from domain.execution.machine import step
 from domain.execution.requests import TaskRequest
 from domain.execution.state import Execution
 from domain.flow.core_specs import CORE_CATALOGUE
@@ -32,6 +34,7 @@ from domain.record.topics import (
     TASK_REQUESTS,
 )
 from infra.clock import SystemClock
+from streams.executor import stepper
 from streams.executor.stepper import ExecutionStepper, FlowSource
 from streams.options import ExecutorOptions
 from streams.steps import StepHandler
@@ -292,6 +295,32 @@ def test_redelivered_command_sends_its_request_again_and_records_nothing() -> No
     requests = [REQUESTS.decode(record) for record in engine.log.all(TASK_REQUESTS)]
     assert len(requests) == 2
     assert len({(request.task_run_id, request.attempt) for request in requests}) == 1
+
+
+@pytest.mark.parametrize("when", [CreateExecution, RecordTaskResult])
+def test_an_execution_whose_step_stumbles_fails_with_the_reason_and_others_go_on(
+    when: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stumbling(flow: Any, state: Any, command: Any, context: Any) -> Any:
+        if when is type(command) and command.execution_id == "a":
+            raise ZeroDivisionError("a fault of ours")
+        return step(flow, state, command, context)
+
+    monkeypatch.setattr(stepper, "step", stumbling)
+    engine = Engine()
+    engine.create("a")
+    engine.create("b")
+    if when is RecordTaskResult:
+        engine.work("a")
+    engine.work("b")
+
+    state = folded(engine.log, "a")
+    assert state is not None
+    assert state.state.current is StateType.FAILED
+    assert "a fault of ours" in str(state.error)
+    assert engine.state("b") is StateType.SUCCESS
+    assert engine.log.all(DEAD_LETTER) == []
+    assert engine.fatal == []
 
 
 def test_command_under_the_key_of_another_execution_goes_to_the_dead_letter() -> None:

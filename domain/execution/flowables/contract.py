@@ -8,7 +8,7 @@ tasks alone. Source: `kestra-features.md` 3.3, 3.4; `kestra-1.3-observed.md`.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
 from domain.execution.ending import interrupt, milder
 from domain.execution.events import TaskRunEnded, TaskRunOpened
@@ -21,12 +21,13 @@ from domain.log import Level
 
 _S = StateType
 
-_BY_WEIGHT = (_S.KILLED, _S.FAILED, _S.CANCELLED, _S.WARNING)
+BY_WEIGHT: Final = (_S.KILLED, _S.FAILED, _S.CANCELLED, _S.WARNING)
+"""States that outweigh SUCCESS where several are told as one, heaviest first."""
 
 
 def outcome_of(lane: Lane) -> StateType:
     """Return the state that the runs of a lane make together: the heaviest of theirs."""
-    for state in _BY_WEIGHT:
+    for state in BY_WEIGHT:
         if lane.counts.get(state):
             return state
     return _S.SUCCESS

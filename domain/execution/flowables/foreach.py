@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, Final
 
 import msgspec
@@ -21,12 +22,16 @@ BATCH: Final = 500
 once goes on with the rest."""
 
 
+MOST: Final = 100_000
+"""Values that a loop may have at most."""
+
+
 class NotValues(Exception):
     """What was to be looped over is no list of values."""
 
 
 def values_of(turn: Turn, task: TaskPlan, run: TaskRun, source: Any) -> list[str]:
-    """Return the values of a loop as text.
+    """Return the values of a loop as text, each once; an entry of a map is its key and value.
 
     Args:
         turn: the step.
@@ -38,6 +43,16 @@ def values_of(turn: Turn, task: TaskPlan, run: TaskRun, source: Any) -> list[str
         NotValues: it is neither.
         ExpressionError: it cannot be rendered.
     """
+    found = rendered_values(turn, task, run, source)
+    if isinstance(found, dict):
+        found = [{"key": key, "value": value} for key, value in found.items()]
+    return distinct(found)
+
+
+def rendered_values(
+    turn: Turn, task: TaskPlan, run: TaskRun, source: Any
+) -> list[Any] | dict[str, Any]:
+    """Return what is looped over with its templates rendered: see `values_of`."""
     if isinstance(source, str):
         rendered = turn.render(source, task, run)
         try:
@@ -46,14 +61,31 @@ def values_of(turn: Turn, task: TaskPlan, run: TaskRun, source: Any) -> list[str
             raise NotValues(f"Unable to read the values as JSON: {error}") from error
     else:
         found = turn.render_deep(source, task, run)
-    if isinstance(found, dict):
-        found = [{"key": key, "value": value} for key, value in found.items()]
-    if not isinstance(found, list | tuple):
+    if isinstance(found, tuple):
+        found = list(found)
+    if not isinstance(found, list | dict):
         raise NotValues(f"The values are neither a list nor a map: {to_text(found)[:200]}")
+    return found
+
+
+def distinct(values: Iterable[Any]) -> list[str]:
+    """Return values as text, each once: task runs and outputs are told apart by it.
+
+    Raises:
+        NotValues: one is null, or there are too many.
+    """
+    found = list(values)
     missing = sum(1 for value in found if value is None)
     if missing:
-        raise NotValues(f"Found '{missing}' null value(s) on Each")
-    return [value if isinstance(value, str) else to_text(value) for value in found]
+        shown = ", ".join("null" if value is None else to_text(value) for value in found)
+        raise NotValues(f"Found '{missing}' null values on Each, with values=[{shown[:1_000]}]")
+    texts = list(dict.fromkeys(x if isinstance(x, str) else to_text(x) for x in found))
+    if len(texts) > MOST:
+        raise NotValues(
+            f"The loop has {len(texts)} values, at most {MOST} are allowed: put several into one"
+            " value, or loop over batches (ForEachItem)"
+        )
+    return texts
 
 
 class EachRule(FlowableRule):

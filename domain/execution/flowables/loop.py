@@ -1,8 +1,8 @@
 """Loop: the tasks once per value, each iteration closed to the others.
 
-Kestra 2.0 makes an execution of every iteration. Here it stays in its execution: the tasks of an
-iteration see `item` and each other's outputs as if they were alone, and hand out what the loop's
-`outputs` say.
+Kestra 2.0 makes an execution of every iteration. Here it stays in its execution (ADR 4): the tasks
+of an iteration see `item` and each other's outputs as if they were alone, and hand out what the
+loop's `outputs` say.
 """
 
 from __future__ import annotations
@@ -14,14 +14,15 @@ import msgspec
 from domain.execution import timers
 from domain.execution.ending import interrupt
 from domain.execution.events import IterationEnded, TaskRunOpened, TaskRunOutputsSet
-from domain.execution.evolve_runs import TERMINATED
+from domain.execution.evolve_runs import OUTPUTS, TERMINATED
 from domain.execution.flowables.contract import (
+    BY_WEIGHT,
     FlowableRule,
     advance_blocks,
     advance_sequence,
     outcome_of,
 )
-from domain.execution.flowables.foreach import BATCH, NotValues, values_of
+from domain.execution.flowables.foreach import BATCH, NotValues, distinct, rendered_values
 from domain.execution.index import Scope
 from domain.execution.lifecycle import BAD, StateType
 from domain.execution.plan import ERRORS, FINALLY, TaskPlan
@@ -44,30 +45,35 @@ class LoopRule(FlowableRule):
         """Render the values, once."""
         loop = task.task
         assert isinstance(loop, t.Loop)
+        keys: list[str] | None = None
         try:
-            values = values_of(turn, task, run, self._source(turn, task, run, loop.values))
+            found = self._found(turn, task, run, loop.values)
+            if isinstance(found, dict):
+                keys = [str(key) for key in found]
+                values = [_text(value) for value in found.values()]
+                distinct(keys)  # as many as there may be
+            else:
+                values = found
         except NotValues as error:
             turn.emit(TaskRunOpened(id=run.id))
             self.fail(turn, task, run, str(error))
             return
-        keys: list[str] | None = None
-        if isinstance(loop.values, dict):
-            entries = [msgspec.json.decode(value) for value in values]
-            keys = [str(entry["key"]) for entry in entries]
-            values = [_text(entry["value"]) for entry in entries]
-        counts = {COUNT: len(values), TERMINATED: 0}
+        counts: dict[str, Any] = {COUNT: len(values), TERMINATED: {}, OUTPUTS: []}
         turn.emit(TaskRunOpened(id=run.id, values=values, keys=keys, outputs=counts))
 
     @staticmethod
-    def _source(turn: Turn, task: TaskPlan, run: TaskRun, source: Any) -> Any:
-        """Return what is looped over; a stored file gives one value a line."""
-        if not isinstance(source, str):
-            return source
-        rendered = turn.render(source, task, run)
-        if not rendered.startswith(_STORED):
-            return source
-        text = turn.render(f"{{{{ read({msgspec.json.encode(rendered).decode()}) }}}}", task, run)
-        return [line for line in text.splitlines() if line]
+    def _found(turn: Turn, task: TaskPlan, run: TaskRun, source: Any) -> list[str] | dict[str, Any]:
+        """Return the values; a stored file gives one a line, as often as it stands there."""
+        if isinstance(source, str):
+            rendered = turn.render(source, task, run)
+            if rendered.startswith(_STORED):
+                uri = msgspec.json.encode(rendered).decode()
+                text = turn.render(f"{{{{ read({uri}) }}}}", task, run)
+                lines = [line for line in text.splitlines() if line]
+                distinct(lines)  # as many as there may be
+                return lines
+        found = rendered_values(turn, task, run, source)
+        return found if isinstance(found, dict) else distinct(found)
 
     def resolve(self, turn: Turn, task: TaskPlan, run: TaskRun) -> None:
         """Go on in the iterations that changed, begin new ones, or end the loop."""
@@ -76,7 +82,7 @@ class LoopRule(FlowableRule):
         scope = turn.scope(run)
         # iterations first: whether the loop has failed depends on them
         self._look_at_changed(turn, task, run, loop, scope)
-        failed = loop.transmit_failed and outcome_of(scope.lane("tasks")) in BAD
+        failed = loop.transmit_failed and _outcome(run, scope) in BAD
         over = advance_blocks(
             turn,
             run,
@@ -87,7 +93,7 @@ class LoopRule(FlowableRule):
             failed=failed,
         )
         if over:
-            state = outcome_of(scope.lane("tasks"))
+            state = _outcome(run, scope)
             self.end(turn, task, run, state if loop.transmit_failed else _S.SUCCESS)
 
     def _look_at_changed(
@@ -119,7 +125,7 @@ class LoopRule(FlowableRule):
                 outputs[output.id] = turn.render_typed(output.value, task, last)
             except ExpressionError as error:
                 problems.append(f"Failed to render output '{output.id}': {error}")
-        state = outcome_of(lane)
+        state = _S.FAILED if problems else outcome_of(lane)
         breaks = False
         if loop.break_when is not None:
             extra = {"iteration": {"state": state.value, "outputs": outputs}}
@@ -127,6 +133,7 @@ class LoopRule(FlowableRule):
                 breaks = turn.holds(loop.break_when, task, last, extra=extra)
             except ExpressionError as error:
                 problems.append(f"Failed to evaluate breakWhen: {error}")
+                state = _S.FAILED
         turn.record_answers()
         for problem in problems:
             turn.log(Level.ERROR, problem, run)
@@ -158,6 +165,14 @@ class LoopRule(FlowableRule):
         if begun == most < len(values) and (limit <= 0 or len(scope.open_iterations) < limit):
             turn.schedule(timers.CONTINUE, turn.now, run)
         return begun == len(values) and not scope.open_iterations
+
+
+def _outcome(run: TaskRun, scope: Scope) -> StateType:
+    """Return the heaviest state of the iterations; one may fail though its tasks went well."""
+    counts = (run.outputs or {}).get(TERMINATED, {})
+    ended = next((state for state in BY_WEIGHT if counts.get(state.value)), _S.SUCCESS)
+    running = outcome_of(scope.lane("tasks"))
+    return next((state for state in BY_WEIGHT if state in (ended, running)), _S.SUCCESS)
 
 
 def _runs(scope: Scope, number: int) -> list[TaskRun]:

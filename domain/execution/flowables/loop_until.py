@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 from domain.duration import parse_duration
-from domain.errors import TidewheelError
+from domain.errors import InvalidInput, TidewheelError
 from domain.execution import timers
 from domain.execution.events import (
     ExecutionPaused,
@@ -72,7 +72,7 @@ class LoopUntilRule(OneAfterTheOther):
     ) -> str | None:
         most = turn.render_typed(limits.max_iterations, task, run)
         count = int((run.outputs or {}).get(COUNT, 1))
-        if most is not None and count >= int(most):
+        if most is not None and count >= _whole(most):
             return f"Maximum number of iterations reached: {most}"
         longest = self._span(turn, task, run, limits.max_duration)
         if longest is not None and turn.now >= run.state.start_date + longest:
@@ -89,6 +89,18 @@ class LoopUntilRule(OneAfterTheOther):
         if isinstance(value, str):
             return is_truthy_text(turn.render(value, task, run))
         return bool(value)
+
+
+def _whole(value: Any) -> int:
+    """Return a number of iterations.
+
+    Raises:
+        InvalidInput: it is none.
+    """
+    try:
+        return int(str(value).strip())
+    except ValueError:
+        raise InvalidInput(f"`maxIterations` is no whole number: '{value}'") from None
 
 
 def pause_while_loops_wait(turn: Turn) -> None:

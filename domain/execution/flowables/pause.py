@@ -30,6 +30,7 @@ from domain.flow import tasks as t
 from domain.log import Level
 
 _S = StateType
+_BEHAVIORS = frozenset({"RESUME", "WARN", "FAIL", "CANCEL"})
 _ENDS = {"WARN": _S.WARNING, "FAIL": _S.FAILED, "CANCEL": _S.CANCELLED}
 
 
@@ -115,10 +116,14 @@ def behavior_of(turn: Turn, run: TaskRun) -> str:
     if task is None or not isinstance(task.task, t.Pause):
         return "RESUME"
     try:
-        return str(turn.render_typed(task.task.behavior, task, run)).upper()
+        said = str(turn.render_typed(task.task.behavior, task, run)).upper()
     except ExpressionError as error:
         turn.log(Level.ERROR, str(error), run)
         return "FAIL"
+    if said in _BEHAVIORS:
+        return said
+    turn.log(Level.ERROR, f"'{said}' is no behavior: RESUME, WARN, FAIL or CANCEL", run)
+    return "FAIL"
 
 
 def pause_is_over(turn: Turn, run: TaskRun, behavior: str) -> None:

@@ -42,7 +42,7 @@ tasks:
         {"said": "b1!"},
     ]
     assert outputs(execution)["iterationCount"] == 2
-    assert outputs(execution)["terminatedIterations"] == 2
+    assert outputs(execution)["terminatedIterations"] == {"SUCCESS": 2}
     assert outputs(execution, "end") == {"value": "b1!"}
     assert outputs(execution, "blind") == {"value": "nothing"}
 
@@ -128,5 +128,59 @@ tasks:
     outputs: [{{id: v, type: STRING, value: "{{{{ outputs.t.value }}}}"}}]
 """)
     execution = there.run()
-    assert outputs(execution)["terminatedIterations"] == 1500
+    assert outputs(execution)["terminatedIterations"] == {"SUCCESS": 1500}
     assert outputs(execution)["outputs"][1499]["outputs"] == {"v": "1500"}
+
+
+@pytest.mark.parametrize("what", ["outputs", "breakWhen"])
+def test_an_iteration_whose_expression_cannot_be_evaluated_has_failed(what: str) -> None:
+    """Kestra 2.0: an iteration whose outputs cannot be rendered is FAILED, its tasks are not."""
+    said = {
+        "outputs": "outputs: [{id: o, type: STRING, value: '{{ inputs.nothing }}'}]",
+        "breakWhen": "breakWhen: '{{ inputs.nothing }}'",
+    }[what]
+    there = world(f"""
+tasks:
+  - id: loop
+    type: {LOOP}
+    values: [1, 2]
+    concurrencyLimit: 1
+    {said}
+    tasks: [{{id: t, {LOG}}}]
+""")
+    execution = there.run()
+    assert states(execution) == {"loop": "FAILED", "t": "SUCCESS"}
+    assert outputs(execution)["terminatedIterations"] == {"FAILED": 1}
+    assert any("nothing" in entry.message for entry in there.logs)
+    there.tell(c.RestartExecution, execution)
+    there.settle()
+    assert outputs(execution)["terminatedIterations"] == {"FAILED": 1}
+    assert there.refolded()[execution.id] == execution
+
+
+def test_a_failure_that_is_not_transmitted_is_counted() -> None:
+    execution = world(f"""
+tasks:
+  - id: loop
+    type: {LOOP}
+    values: [1, 2, 3]
+    transmitFailed: false
+    tasks: [{{id: t, {FAIL}, condition: "{{{{ item.value == '1' }}}}"}}]
+""").run()
+    assert outputs(execution)["terminatedIterations"] == {"FAILED": 1, "SUCCESS": 2}
+
+
+def test_a_map_given_as_json_has_keys_too_and_a_value_that_comes_twice_counts_once() -> None:
+    execution = world(f"""
+tasks:
+  - id: loop
+    type: {LOOP}
+    values: '{{"k": 1, "l": 1}}'
+    tasks: [{{id: t, {RETURN}, format: "{{{{ item.key }}}}{{{{ item.value }}}}"}}]
+  - id: twice
+    type: {LOOP}
+    values: [a, b, a]
+    tasks: [{{id: u, {LOG}}}]
+""").run()
+    assert [run.outputs for run in runs(execution, "t")] == [{"value": "k1"}, {"value": "l1"}]
+    assert len(runs(execution, "u")) == 2
