@@ -94,11 +94,15 @@ class RecordTaskResult(Command, tag="task.result"):
 
 
 class RecordAttemptLost(Command, tag="task.lost"):
-    """The worker of a running attempt is gone."""
+    """A worker, the issuer, has taken over a request that may have been begun elsewhere.
+
+    The sender does not run it: what is to run follows as a new request.
+    """
 
     task_run_id: str
     attempt: int
-    worker_id: str
+    worker_id: str = ""
+    """Who is gone, as far as the sender knows."""
 
 
 class FireTimer(Command, tag="timer.fire"):

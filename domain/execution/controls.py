@@ -9,7 +9,7 @@ from domain.execution import commands as c
 from domain.execution import rejections as r
 from domain.execution import timers
 from domain.execution.creation import run as run_execution
-from domain.execution.ending import interrupt
+from domain.execution.ending import interrupt, refuse
 from domain.execution.events import (
     BreakpointsChanged,
     CommandNoted,
@@ -121,7 +121,7 @@ def unqueue(turn: Turn, command: c.UnqueueExecution) -> None:
         run_execution(turn)
     elif command.state in (_S.CANCELLED, _S.FAILED):
         turn.emit(SlotFreed())
-        turn.emit(ExecutionEnded(state=command.state))
+        refuse(turn, command.state)
     else:
         turn.emit(r.reject(command, r.STATE_NOT_ALLOWED, state=command.state.value))
 

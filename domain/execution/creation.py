@@ -6,9 +6,9 @@ from datetime import datetime
 
 from domain.execution import timers
 from domain.execution.commands import CreateExecution
+from domain.execution.ending import refuse
 from domain.execution.events import (
     ExecutionCreated,
-    ExecutionEnded,
     ExecutionStarted,
     SlotAsked,
 )
@@ -50,7 +50,7 @@ def create(turn: Turn, command: CreateExecution) -> None:
     """Go on after the first event: refuse, wait for the date, ask for a slot, or run."""
     if command.error is not None:
         turn.log(Level.ERROR, command.error)
-        turn.emit(ExecutionEnded(state=StateType.FAILED, error=command.error))
+        refuse(turn, StateType.FAILED, command.error)
         return
     if command.histories:
         # the step ends here, so that everyone sees RESTARTED

@@ -45,6 +45,27 @@ forced state, or, after FAILED, by a retry: the arrows marked "again".
 |---|---|---|
 """
 
+_LOST: Final = """
+## Lost attempts
+
+A worker that dies, hangs or is stopped leaves attempts behind. Whoever takes their requests over
+does not run them, but says so (`task.lost`), and the executor decides:
+
+- An attempt that nobody reported as begun is asked for again, under its number: SUBMITTED, CREATED,
+  SUBMITTED. Only what took less than `report_start_after_seconds` can have been begun unseen.
+- An attempt that was begun ends RESUBMITTED, and the next one follows at once. It is no failure: it
+  neither counts against `maxAttempts` nor makes the task a WARNING with `warningOnRetry`.
+- With `onWorkerLost: FAIL` on the task (or by `pluginDefaults`) it is a failure: the attempt ends
+  FAILED, and `retry`, `allowFailure`, `errors` do what they do for any other. Such a task reports
+  its start before its first line runs: nothing of it is ever begun unseen.
+- After ten lost attempts in a row the next one counts as a failure as well: a task that takes its
+  worker down does not do so for ever.
+- Of an execution that is being killed the attempt ends KILLED.
+
+So a task runs at least once; with `onWorkerLost: FAIL` and without `retry` at most once. A report
+of an attempt that was lost changes nothing any more.
+"""
+
 
 def diagram(table: Mapping[StateType, frozenset[StateType]]) -> str:
     """Return a Mermaid state diagram of a transition table."""
@@ -69,4 +90,4 @@ def page() -> str:
         ("Task runs", TASK_RUN_TRANSITIONS),
     ):
         parts.append(f"\n## {title}\n\n```mermaid\n{diagram(table)}\n```\n")
-    return "".join(parts)
+    return "".join(parts) + _LOST

@@ -77,7 +77,7 @@ def finish(
         )
 
     retry = task.retry or turn.plan.flow.retry
-    attempts = len(run.attempts)
+    attempts = len(run.attempts) - run.lost_attempts
     if retry is not None:
         # an attempt whose start was recorded stands in the list already
         running = run.last_attempt
@@ -106,12 +106,19 @@ def finish(
     end(milder(task.task, final))
 
 
+def refuse(turn: Turn, state: StateType, error: str | None = None) -> None:
+    """End an execution that may not begin, with the task runs that were to be run again."""
+    interrupt(turn, turn.state.task_runs.values(), state)
+    turn.emit(ExecutionEnded(state=state, error=error))
+
+
 def will_retry(turn: Turn, task: TaskPlan, run: TaskRun) -> bool:
     """Tell whether a failure of the attempt that starts now would be tried again."""
     retry = task.retry or turn.plan.flow.retry
     if retry is None:
         return False
-    return retry.max_attempts is None or len(run.attempts) + 1 < retry.max_attempts
+    tried = len(run.attempts) - run.lost_attempts
+    return retry.max_attempts is None or tried + 1 < retry.max_attempts
 
 
 def _noise(turn: Turn, retry: Retry) -> float:

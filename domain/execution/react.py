@@ -175,7 +175,8 @@ class _Reaction:
             requested_at=self._now,
             kind=state.kind,
             force=run.force_execution,
-            retries_left=_has_retries(self._plan, task, event.attempt),
+            retries_left=_has_retries(self._plan, task, event.attempt - run.lost_attempts),
+            lost_attempts=run.lost_attempts,
         )
         self._effects.append(DispatchTask(attempt_id(run.id, event.attempt), request, event.group))
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from itertools import takewhile
+from typing import Final
+
 from domain.execution.commands import (
     RecordAttemptLost,
     RecordSlot,
@@ -11,9 +14,8 @@ from domain.execution.commands import (
 )
 from domain.execution.creation import run as run_execution
 from domain.execution.dynamic import add_dynamic
-from domain.execution.ending import finish, milder
+from domain.execution.ending import finish, milder, refuse
 from domain.execution.events import (
-    ExecutionEnded,
     ExecutionQueued,
     SlotFreed,
     SlotTaken,
@@ -35,6 +37,9 @@ from domain.log import Level
 
 _S = StateType
 
+MOST_LOST: Final = 10
+"""A task that takes its worker down so often in a row is not tried again by itself."""
+
 
 def _is_current(run: TaskRun, attempt: int) -> bool:
     """Whether a report is about the attempt that is under way, or about to be."""
@@ -55,7 +60,7 @@ def record_start(turn: Turn, command: RecordTaskStart) -> None:
 def record_result(turn: Turn, command: RecordTaskResult) -> None:
     """An attempt ended: apply the flow's rules."""
     run = turn.state.task_runs.get(command.task_run_id)
-    if run is None or not _is_current(run, command.attempt):
+    if run is None or run.body is not None or not _is_current(run, command.attempt):
         return
     task = turn.task_of(run)
     begun = run.state.current is _S.RUNNING
@@ -86,16 +91,44 @@ def record_result(turn: Turn, command: RecordTaskResult) -> None:
 
 
 def record_lost(turn: Turn, command: RecordAttemptLost) -> None:
-    """The worker is gone: the attempt ends RESUBMITTED and another one follows."""
+    """A worker has taken over a request that another one had: ask anew for what is to run.
+
+    An attempt that nobody reported as begun is asked for again under its number. One that was
+    begun ends RESUBMITTED and another one follows; where the flow says FAIL, or too many were lost
+    in a row, it fails instead, and the task's retry decides.
+    """
     run = turn.state.task_runs.get(command.task_run_id)
-    if run is None or not _is_current(run, command.attempt):
+    if run is None or run.body is not None or not _is_current(run, command.attempt):
         return
+    if run.state.current is not _S.RUNNING:
+        turn.emit(TaskRunReset(id=run.id))
+        return
+    attempt = run.last_attempt
+    worker_id = None if attempt is None else attempt.worker_id
+    if worker_id == command.issuer:
+        return  # it runs there, and was asked for twice
     if turn.state.state.current is _S.KILLING:
         turn.emit(TaskRunEnded(id=run.id, state=turn.state.kill_state or _S.KILLED))
         return
-    if run.state.current is _S.RUNNING:
+    gone = f"Worker {worker_id or command.worker_id} is gone"
+    task = turn.task_of(run)
+    if task is not None and task.task.on_worker_lost == "FAIL":
+        turn.log(Level.ERROR, f"{gone}: the attempt counts as failed", run)
+    elif task is not None and _lost_in_a_row(run) >= MOST_LOST:
+        before = f"{gone}, as were {MOST_LOST} before it"
+        turn.log(Level.ERROR, f"{before}: the attempt counts as failed", run)
+    else:
+        turn.log(Level.WARN, f"{gone}: the task runs again", run)
         turn.emit(TaskRunReset(id=run.id, resubmitted=True))
-    turn.log(Level.WARN, f"Worker {command.worker_id} is gone, the task runs again", run)
+        return
+    finish(turn, task, run, _S.FAILED)
+
+
+def _lost_in_a_row(run: TaskRun) -> int:
+    """Return how many attempts were lost directly before the one that runs."""
+    states = [attempt.state.current for attempt in run.attempts[:-1]]
+    kept = takewhile(lambda state: state is _S.RESUBMITTED, reversed(states))
+    return sum(1 for _ in kept)
 
 
 def record_subflow(turn: Turn, command: RecordSubflowResult) -> None:
@@ -144,4 +177,4 @@ def record_slot(turn: Turn, command: RecordSlot) -> None:
         message = f"Execution is {command.state.value} due to concurrency limit exceeded"
         turn.log(Level.WARN, message)
         turn.emit(SlotFreed())
-        turn.emit(ExecutionEnded(state=command.state, error=message))
+        refuse(turn, command.state, message)

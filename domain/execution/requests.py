@@ -29,6 +29,13 @@ class TaskRequest(msgspec.Struct, kw_only=True, omit_defaults=True):
     """Run even though the execution is killed (afterExecution)."""
     retries_left: bool = False
     """A failure of this attempt will be retried: allowFailure does not apply yet."""
+    lost_attempts: int = 0
+    """Earlier attempts whose worker was gone: what they did may be done in part."""
+
+    @property
+    def is_at_most_once(self) -> bool:
+        """Whether the flow forbids to run an attempt again that may have been begun."""
+        return self.task.get("onWorkerLost") == "FAIL"
 
 
 class WorkerSignal(msgspec.Struct, kw_only=True, omit_defaults=True, tag_field="type"):

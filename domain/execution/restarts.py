@@ -19,6 +19,7 @@ from domain.execution.events import (
     ExecutionRestarted,
     ExecutionStateForced,
     LabelsChanged,
+    TaskRunBodyEnded,
     TaskRunReopened,
     TaskRunRestarted,
     TaskRunsRemoved,
@@ -179,8 +180,26 @@ def change_task_run_state(turn: Turn, command: c.ChangeTaskRunState) -> None:
             turn.emit(TaskRunStateForced(id=ancestor.id, state=_S.CANCELLED))
         turn.emit(ExecutionStateForced(state=_S.CANCELLED))
         return
+    directory = turn.parent_of(run)
+    if directory is not None and _is_directory(turn, directory):
+        _go_on_from(turn, directory)
+        run = directory
     _reopen(turn, turn.ancestors(run))
     _run_again(turn)
+
+
+def _go_on_from(turn: Turn, directory: TaskRun) -> None:
+    """Let a WorkingDirectory go on from its tasks; with some that never ran it runs again."""
+    task = turn.task_of(directory)
+    assert task is not None
+    states = {child.task_id: child.state.current for child in turn.scope(directory).runs()}
+    failed = _S.FAILED in states.values()
+    if failed or all(child.id in states for child in task.tasks("tasks")):
+        _reopen(turn, [directory])
+        turn.emit(TaskRunBodyEnded(id=directory.id, state=_S.FAILED if failed else _S.SUCCESS))
+    else:
+        _remove(turn, [child.id for child in turn.descendants(directory)])
+        turn.emit(TaskRunRestarted(id=directory.id))
 
 
 def replay(turn: Turn, command: c.ReplayExecution) -> None:
@@ -200,7 +219,10 @@ def replay(turn: Turn, command: c.ReplayExecution) -> None:
         if run is None:
             turn.emit(r.reject(command, r.TASK_RUN_NOT_FOUND, id=command.task_run_id))
             return
-        creation.task_runs, creation.histories = taken_over(turn, new_id, {run.id}, replay=True)
+        # a worker runs the tasks of a WorkingDirectory as one
+        whole = [above for above in turn.ancestors(run) if _is_directory(turn, above)]
+        first = whole[-1] if whole else run
+        creation.task_runs, creation.histories = taken_over(turn, new_id, {first.id}, replay=True)
         creation.variables = state.variables
     turn.emit(LabelsChanged(labels=_with_label(state.labels, REPLAYED)))
     turn.emit(ExecutionReplayed(creation=creation))

@@ -133,6 +133,11 @@ class TaskRun(msgspec.Struct, omit_defaults=True):
         """The latest attempt, running or ended; None before the first."""
         return self.attempts[-1] if self.attempts else None
 
+    @property
+    def lost_attempts(self) -> int:
+        """How many attempts ended because their worker was gone: they are no failures."""
+        return sum(attempt.state.current is StateType.RESUBMITTED for attempt in self.attempts)
+
 
 class Metadata(msgspec.Struct, omit_defaults=True):
     """Lineage of an execution."""

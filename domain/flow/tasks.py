@@ -45,6 +45,8 @@ class Task(Model, frozen=True, kw_only=True):
     task_cache: TaskCache | None = None
     assets: Any = None
     plugin_defaults_ref: str | None = None
+    on_worker_lost: Literal["RESUBMIT", "FAIL"] = "RESUBMIT"
+    """An attempt whose worker is gone: RESUBMIT runs it again, FAIL counts it as a failure."""
 
     def branches(self) -> Iterator[tuple[str, tuple[Task, ...]]]:
         """Yield the branches in order of reading: name and tasks.

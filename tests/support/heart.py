@@ -132,6 +132,8 @@ class World:
         self.answers: Callable[[Question], Answer] = lambda question: Answer(error=question.key)
         self.slots: dict[str, FlowSlots] = {}
         self.worker = Worker(self)
+        self.lives = 1
+        """Of the worker: it has died once less."""
         self.timers: dict[tuple[str, str], datetime] = {}
         self.running: dict[str, TaskRequest] = {}
         self.seen: set[str] = set()
@@ -381,7 +383,7 @@ class World:
                 command_id=f"start-{key}",
                 task_run_id=request.task_run_id,
                 attempt=request.attempt,
-                worker_id="worker-1",
+                worker_id=self.worker_id,
                 started_at=self.now,
             )
         )
@@ -415,11 +417,40 @@ class World:
             task_run_id=request.task_run_id,
             attempt=request.attempt,
             state=state,
-            worker_id="worker-1",
+            worker_id=self.worker_id,
             started_at=started_at,
             ended_at=self.now,
             outputs=outputs,
             error=error,
+        )
+
+    @property
+    def worker_id(self) -> str:
+        """Who runs tasks now."""
+        return f"worker-{self.lives}"
+
+    def crash_worker(self) -> None:
+        """Let the worker die with all that it runs; another one takes its requests over."""
+        gone, self.lives = self.worker_id, self.lives + 1
+        for key, request in list(self.running.items()):
+            del self.running[key]
+            self._later = [x for x in self._later if x[2].command_id != f"result-{key}"]
+            heapq.heapify(self._later)
+            self.lose(request, gone)
+
+    def lose(self, request: TaskRequest, gone: str = "") -> None:
+        """Tell of a request that may have been begun elsewhere."""
+        self._count += 1
+        self.seen.discard(f"{request.task_run_id}.{request.attempt}")  # may be asked for again
+        self.send(
+            c.RecordAttemptLost(
+                execution_id=request.execution_id,
+                command_id=f"lost-{self._count}",
+                issuer=self.worker_id,
+                task_run_id=request.task_run_id,
+                attempt=request.attempt,
+                worker_id=gone,
+            )
         )
 
     def say(self, request: TaskRequest, message: Any, level: Level = Level.INFO) -> None:

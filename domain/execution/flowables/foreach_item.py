@@ -149,16 +149,22 @@ def _failed_children(turn: Turn, run: TaskRun) -> list[str]:
     """Return the children to be run again when a person restarted the task run."""
     if run.state.current is not _S.RESTARTED:
         return []
-    return [
-        child_id
-        for child_id, child in turn.state.children.items()
-        if child.task_run_id == run.id and child.state is _S.FAILED
-    ]
+    latest = _latest(turn.state.children, run.id)
+    return [name for name, child in latest if child.state is _S.FAILED]
+
+
+def _latest(children: dict[str, Child], run_id: str) -> list[tuple[str, Child]]:
+    """Return the children of a task run by position; of several the one begun last."""
+    found = {
+        child.index: (name, child)
+        for name, child in children.items()
+        if child.task_run_id == run_id
+    }
+    return [found[index] for index in sorted(found)]
 
 
 def merged_outputs(children: dict[str, Child], run_id: str) -> str:
     """Return the outputs of the children of a task run, one JSON object a line, in order."""
-    mine = [child for child in children.values() if child.task_run_id == run_id]
-    mine.sort(key=lambda child: child.index)
-    lines = (msgspec.json.encode(child.outputs).decode() for child in mine if child.outputs)
+    outputs = (child.outputs for _, child in _latest(children, run_id))
+    lines = (msgspec.json.encode(each).decode() for each in outputs if each)
     return "".join(line + "\n" for line in lines)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+import msgspec
 import pytest
 
 from domain.execution import commands as c
@@ -11,6 +12,7 @@ from domain.execution import effects as fx
 from domain.execution import events as e
 from domain.execution.lifecycle import StateType
 from domain.execution.state import Breakpoint, Execution, Label, Slot
+from domain.ids import task_run_id
 from tests.support.given import given
 from tests.support.heart import START, World, history, order, runs, states
 
@@ -398,6 +400,23 @@ afterExecution: [{{id: after, {LOG}}}]
     assert not world[second].task_runs
 
 
+@pytest.mark.parametrize("behavior", ["FAIL", "CANCEL"])
+def test_a_restart_that_gets_no_slot_leaves_nothing_open(behavior: str) -> None:
+    world = World(
+        flow(f"""
+concurrency: {{limit: 1, behavior: {behavior}}}
+tasks: [{{id: s, type: {FLOW}Sequential, tasks: [{{id: z, {SLEEP}}}, {{id: a, {FAIL}}}]}}]
+""")
+    )
+    first = world.run()
+    world.start()
+    world.wait(1)
+    world.tell(c.RestartExecution, first)
+    world.wait(1)
+    ended = "FAILED" if behavior == "FAIL" else "CANCELLED"
+    assert states(world[first.id]) == {"s": ended, "z": "SUCCESS", "a": ended}
+
+
 def test_a_stale_answer_of_the_slots_is_not_taken_for_the_present_one() -> None:
     world = World(flow(f"concurrency: {{limit: 1}}\ntasks: [{{id: a, {ONCE}}}]"))
     execution = world.run()
@@ -459,20 +478,24 @@ def test_a_deleted_execution_gives_its_slot_back_and_knows_no_commands() -> None
     assert rejected(world, world[first]) == "EXEC015"
 
 
-def test_a_lost_attempt_is_recorded_and_runs_again() -> None:
-    sentence = given(flow(f"tasks: [{{id: a, {LOG}}}]")).created()
+def test_a_replay_from_inside_of_a_working_directory_runs_all_of_it() -> None:
+    inside = f"[{{id: a, {LOG}}}, {{id: b, {LOG}}}]"
+    sentence = given(
+        flow(f"tasks: [{{id: w, type: {FLOW}WorkingDirectory, tasks: {inside}}}]")
+    ).created()
     assert sentence.state is not None
-    run = runs(sentence.state, "a")[0]
-    sentence.after(
-        c.RecordTaskStart(
-            execution_id="e1", command_id="s", task_run_id=run.id, attempt=1,
-            worker_id="w", started_at=START,
-        )
+    [run] = runs(sentence.state, "w")
+    told = c.RecordTaskResult(
+        execution_id="e1", command_id="r", task_run_id=run.id, attempt=1, state=S.SUCCESS,
+        worker_id="w", started_at=START, ended_at=START,
     )  # fmt: skip
+    child = task_run_id("e1", "b", run.id, "", 0)
+    told.children = [msgspec.structs.replace(told, command_id="c", task_run_id=child)]
+    sentence.after(told)
     done = sentence.when(
-        c.RecordAttemptLost(
-            execution_id="e1", command_id="l", task_run_id=run.id, attempt=1, worker_id="w"
+        c.ReplayExecution(
+            execution_id="e1", command_id="again", new_execution_id="e2", task_run_id=child
         )
     )
-    assert [x.state.current.value for x in runs(done.state, "a")[0].attempts] == ["RESUBMITTED"]
-    assert done.effect(fx.DispatchTask).request.attempt == 2
+    taken = done.one(e.ExecutionReplayed).creation.task_runs
+    assert [(x.task_id, x.state.current) for x in taken] == [("w", S.RESTARTED)]
