@@ -295,7 +295,13 @@ def _worker(shop: _Shop) -> None:
 
     services = task_services(shop.world, shop.log, shop.encryption, UTC)
     worker = Worker(
-        shop.config.worker, shop.log, core_plugins(), services, shop.metrics, shop.fatal
+        shop.config.worker,
+        shop.log,
+        core_plugins(),
+        services,
+        shop.metrics,
+        shop.fatal,
+        life=randomness.token_hex(4),
     )
     shop.assembly.add(worker.start, worker.stop)
 

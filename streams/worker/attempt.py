@@ -112,9 +112,14 @@ class Attempt:
         """Run it here and now, and report its end."""
         self.thread = current_thread()
         toolbox = self._toolbox
-        self._start_deadline = toolbox.deadlines.after(
-            toolbox.options.report_start_after_seconds, self._report_start
-        )
+        if self.request.is_at_most_once:
+            # before anything of it happens: whoever comes after us must know
+            toolbox.append(self._start())
+            self._flows = True
+        else:
+            self._start_deadline = toolbox.deadlines.after(
+                toolbox.options.report_start_after_seconds, self._report_start
+            )
         task = self.request.task
         body: Callable[[Job], Any] | None = None
         body = WorkingDirectory(self).run if task.get("type") == WORKING_DIRECTORY else None
@@ -201,12 +206,18 @@ class Attempt:
 
     def _report_start(self) -> None:
         """The attempt turned out to be a longer one: say that it runs, and let its lines flow."""
-        request = self.request
         with self._lock:
             if self._ended:
                 return
             self._flows = True
             jobs = [job for job in (self._current, self.child) if job is not None]
+        self._toolbox.send(self._start())
+        for job in jobs:
+            job.out.streams = self._flush_soon
+            job.out.flush()
+
+    def _start(self) -> Outgoing:
+        request = self.request
         command = RecordTaskStart(
             execution_id=request.execution_id,
             command_id=f"{self.id}.start.{self._worker_id}",
@@ -216,10 +227,7 @@ class Attempt:
             worker_id=self._worker_id,
             started_at=self.started_at,
         )
-        self._toolbox.send(Outgoing(EXECUTION_COMMANDS, request.execution_id, encode(command)))
-        for job in jobs:
-            job.out.streams = self._flush_soon
-            job.out.flush()
+        return Outgoing(EXECUTION_COMMANDS, request.execution_id, encode(command))
 
     def _flush_soon(self) -> None:
         seconds = self._toolbox.options.log_flush_seconds

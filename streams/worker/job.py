@@ -48,6 +48,8 @@ class Toolbox(msgspec.Struct, frozen=True, kw_only=True):
     deadlines: Deadlines
     send: Send
     """Appends a log line or metric record, without waiting."""
+    append: Send
+    """Appends a record and returns once it is durable; raises LogUnavailable."""
 
 
 class Outcome(msgspec.Struct, kw_only=True):

@@ -2,7 +2,8 @@
 
 The committed offset is the lowest one not done. Beside it stand, as run lengths, the offsets above
 it that are done, so that whoever takes the partition over skips those; and which open ones run on
-which worker, so that they are not started again while that one lives.
+which worker, so that they are not started again while that one lives. A partition given back in
+good order says so: what is open and runs nowhere was not begun.
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ from urllib.parse import quote, unquote
 from domain.errors import BrokenInvariant, UnreadableRecord
 
 _VERSION = "1:"
+_GIVEN_BACK = "!"
+"""Stands among the workers: the owner begins nothing more."""
 
 
 class Offsets:
@@ -23,24 +26,30 @@ class Offsets:
     Args:
         committed: the committed next offset; None when nothing was ever committed.
         metadata: what stood beside it.
+        end: the next offset to be written, at the assignment: what lies before may have been
+            delivered to another owner.
 
     Raises:
         UnreadableRecord: the metadata are not of our making.
     """
 
-    def __init__(self, committed: int | None = None, metadata: str = "") -> None:
+    def __init__(self, committed: int | None = None, metadata: str = "", end: int = 0) -> None:
         text, _, held = metadata.partition(";")
         runs = decode_runs(text)
+        parts = held.split(";")
+        self._given_back = _GIVEN_BACK in parts
+        self._first_own = end
         self._end = committed or 0
         self._open: dict[int, None] = {}  # offsets not done, ascending
         for index, length in enumerate(runs):
             if index % 2 == 0:
                 self._open.update(dict.fromkeys(range(self._end, self._end + length)))
             self._end += length
-        self._held = _decode_held(held, committed or 0)
+        self._held = _decode_held(parts, committed or 0)
         self._awaited = deque(self._open)  # open ones of an earlier owner, not delivered to us yet
-        self._written = (self._end, "") if not runs else None
-        self._changed = False
+        self._written = (self._end, "") if not runs and not held else None
+        # nobody may believe it any more, for from now on something is begun again
+        self._changed = self._given_back
 
     def take(self, offset: int) -> bool:
         """Note that a record was delivered; return False when it was done before."""
@@ -63,6 +72,17 @@ class Offsets:
         """Return the worker on which an open request runs, as far as is known."""
         return self._held.get(offset)
 
+    def is_doubtful(self, offset: int, *, at_most_once: bool = False) -> bool:
+        """Tell whether an earlier owner may have begun an open request.
+
+        Args:
+            offset: which.
+            at_most_once: believe nobody's word.
+        """
+        if offset in self._held:
+            return True
+        return offset < self._first_own and (at_most_once or not self._given_back)
+
     def hold(self, offset: int, worker_id: str) -> None:
         """Note that an open request runs on a worker."""
         self._held[offset] = worker_id
@@ -80,19 +100,23 @@ class Offsets:
         """Records taken, or left by an earlier owner, that are not done."""
         return len(self._open)
 
-    def commit(self, limit_bytes: int) -> tuple[int, str] | None:
+    def commit(self, limit_bytes: int, *, gives_back: bool = False) -> tuple[int, str] | None:
         """Return the next offset and metadata to commit; None when nothing changed since last time.
 
         Args:
             limit_bytes: room for the metadata; what does not fit is left out and would run again.
+            gives_back: nothing more will be begun here.
         """
-        if not self._changed:
+        if not self._changed and not gives_back:
             return None
         self._changed = False
         low = next(iter(self._open), self._end)
-        text = encode_runs(self._runs(low), limit_bytes)
         held = encode_held(self._held, low)
-        current = (low, text + held if len(text) + len(held) <= limit_bytes else text)
+        if gives_back:
+            held += f";{_GIVEN_BACK}"
+        if len(held) > limit_bytes // 2:
+            held = ""
+        current = (low, encode_runs(self._runs(low), limit_bytes - len(held)) + held)
         if current == self._written:
             return None
         self._written = current
@@ -163,14 +187,17 @@ def encode_held(held: dict[int, str], low: int) -> str:
     return "".join(f";{quote(name)}={','.join(places)}" for name, places in by_worker.items())
 
 
-def _decode_held(text: str, low: int) -> dict[int, str]:
+def _decode_held(parts: list[str], low: int) -> dict[int, str]:
     held: dict[int, str] = {}
     try:
-        for part in filter(None, text.split(";")):
+        for part in parts:
+            if part in ("", _GIVEN_BACK):
+                continue
             name, _, places = part.partition("=")
             held.update({low + int(place): unquote(name) for place in places.split(",")})
     except ValueError as error:
-        raise UnreadableRecord(f"commit metadata {text[:40]!r} cannot be read") from error
+        text = ";".join(parts)[:40]
+        raise UnreadableRecord(f"commit metadata {text!r} cannot be read") from error
     return held
 
 

@@ -1,19 +1,20 @@
 """The worker: takes requests of its group, runs them in slots, commits what is done.
 
 A request is done when its result is durable. Whatever is not done is delivered again to whoever
-owns the partition next; the executor refuses the result of an attempt that had ended before.
+owns the partition next, and what may have been begun by a worker that is gone is handed back to the
+executor, see `intake`. It refuses the result of an attempt that had ended before.
 """
 
 from __future__ import annotations
 
 import socket
 import time
-from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from queue import SimpleQueue
 from threading import Condition, Lock, Thread, current_thread
 
 from domain.errors import TidewheelError, UnreadableRecord
+from domain.execution.commands import RecordAttemptLost
 from domain.execution.requests import (
     AttemptEnded,
     Heartbeat,
@@ -21,19 +22,20 @@ from domain.execution.requests import (
     TaskRequest,
 )
 from domain.ids import attempt_id
-from domain.ports.log import Log
+from domain.ports.log import Delivery, Log
 from domain.ports.metrics import Metrics
-from domain.record.codec import Codec
+from domain.record.codec import Codec, encode
 from domain.record.deadletter import dead_letter
 from domain.record.envelope import Outgoing, Position, Record
-from domain.record.topics import task_requests
+from domain.record.topics import EXECUTION_COMMANDS, task_requests
 from streams.worker.attempt import Attempt, is_sealed
 from streams.worker.context import Services
 from streams.worker.deadlines import Deadlines, DeadlineThread
+from streams.worker.intake import Intake, Verdict
 from streams.worker.job import Stop, Toolbox
 from streams.worker.offsets import Offsets
 from streams.worker.options import WorkerOptions
-from streams.worker.peers import Peers
+from streams.worker.peers import worker_id_of
 from streams.worker.plugin import Plugins
 from streams.worker.result import Fitting
 from streams.worker.signals import Signals
@@ -69,6 +71,10 @@ class Worker:
         metrics: takes measurements.
         failed: called once when the worker cannot go on; the process is expected to stop.
         deadlines: calls later; None makes a thread for it.
+        life: tells this process from others that had or will have the same name.
+
+    Attributes:
+        id: the name and the life; stands at every attempt it runs.
     """
 
     def __init__(
@@ -80,8 +86,10 @@ class Worker:
         metrics: Metrics,
         failed: Callable[[Exception], None],
         deadlines: Deadlines | None = None,
+        life: str = "",
     ) -> None:
-        self.id = options.id or socket.gethostname()
+        member = options.id or socket.gethostname()
+        self.id = worker_id_of(member, life)
         self._options = options
         self._log = log
         self._metrics = metrics
@@ -95,6 +103,7 @@ class Worker:
             services=services,
             deadlines=self._deadlines,
             send=self._send,
+            append=self._append,
         )
         self._fitting = Fitting(options, services.blobs)
         self._signals = Signals(self.id, options, log, self, self._send, self._fail)
@@ -102,11 +111,10 @@ class Worker:
         self._idle = Condition(self._lock)
         self._partitions: dict[tuple[str, int], _Partition] = {}
         self._running: dict[str, Attempt] = {}
-        self._tokens: dict[str, list[_Token]] = {}
-        self._recent: OrderedDict[str, None] = OrderedDict()
         self._queue: SimpleQueue[_Item | None] = SimpleQueue()
-        self._peers = Peers(options.gone_after_seconds, options.remembered_attempts)
-        self._parked: dict[str, dict[str, _Item]] = {}  # worker -> attempt -> request
+        self._intake: Intake[_Token, _Item] = Intake(
+            self.id, options.gone_after_seconds, options.remembered_attempts
+        )
         self._load = 0  # requests taken that are not done
         self._waiting_bytes = 0  # of those in the queue
         self._paused = False
@@ -119,7 +127,7 @@ class Worker:
             f"worker.{options.group}" if options.group else "worker",
             [task_requests(options.group)],
             self,
-            self.id,
+            member,
             self._fail,
         )
         metrics.gauge("worker_running", lambda: float(len(self._running)))
@@ -138,7 +146,7 @@ class Worker:
     def stop(self) -> None:
         """Take no more, wait for what runs, interrupt what is left, and leave the group.
 
-        What was interrupted is not reported: it runs again on another worker. Twice is once.
+        What was interrupted is not reported: whoever takes it over hands it back to the executor.
         """
         with self._lock:
             if self._stopping:
@@ -161,7 +169,6 @@ class Worker:
             thread.join(max(0.0, patience - time.monotonic()))
         self._signals.beat(self._clock.now(), leaving=True)
         self._log.writer.flush()
-        self._commit()
         self._signals.close()
         self._consumer.close()
         if self._own_deadlines is not None:
@@ -183,25 +190,27 @@ class Worker:
         """Begin where the last owner of each partition was."""
         for topic, number in partitions:
             next_offset, metadata = self._consumer.committed(topic, number)
+            _, end = self._log.reader.bounds(topic, number)
             try:
-                offsets = Offsets(next_offset, metadata)
+                offsets = Offsets(next_offset, metadata, end)
             except UnreadableRecord:
-                offsets = Offsets(next_offset)  # runs again what an unknown writer called done
+                # runs again what an unknown writer called done
+                offsets = Offsets(next_offset, end=end)
             with self._lock:
                 self._partitions[topic, number] = _Partition(topic, number, offsets)
                 paused = self._paused or self._stopping
             if paused:
                 self._consumer.pause(topic, number)
+        self._commit()
 
     def revoked(self, partitions: Sequence[tuple[str, int]]) -> None:
         """Forget the partitions; what runs goes on, and its result counts if it is the first."""
-        self._commit()
         with self._lock:
-            for key in partitions:
-                self._partitions.pop(key, None)
-            for waiting in self._parked.values():
-                for name in [n for n, (token, _) in waiting.items() if not self._owns(token[0])]:
-                    del waiting[name]
+            gone = [p for key in partitions if (p := self._partitions.pop(key, None)) is not None]
+            for holder, name, (token, _) in self._intake.waiting():
+                if not self._owns(token[0]):
+                    self._intake.drop(holder, name)
+        self._write(gone, gives_back=True)
 
     def records(self, batch: Sequence[Record]) -> None:
         """Queue new requests; stop the flow when enough are waiting."""
@@ -277,13 +286,16 @@ class Worker:
             return False
         name = attempt_id(request.task_run_id, request.attempt)
         with self._lock:
-            wanted = self._is_wanted(name, token, record)
-            if wanted:
-                self._tokens[name] = [token]
+            verdict = self._judge(name, request, token, record)
+            if verdict is Verdict.RUN:
+                self._intake.begun(name, token)
                 token[0].offsets.hold(token[1], self.id)
+                self._commit_soon()
             resume = self._room()
         self._resume(resume)
-        if not wanted:
+        if verdict is Verdict.LOST:
+            self._hand_back(request, token)
+        if verdict is not Verdict.RUN:
             return False
         attempt = self._attempt(request, record)
         with self._lock:
@@ -298,41 +310,52 @@ class Worker:
             self._leave(name)
         return attempt.is_abandoned
 
-    def _is_wanted(self, name: str, token: _Token, record: Record) -> bool:
-        """With the lock held: whether an attempt is to be started here and now."""
+    def _judge(
+        self, name: str, request: TaskRequest, token: _Token, record: Record
+    ) -> Verdict | None:
+        """With the lock held: say what becomes of a request; None: it is ours no more."""
         partition, offset = token
         if not self._owns(partition):
             self._load -= 1  # taken away while it waited: its new owner has it
-            return False
-        if name in self._tokens:
-            self._tokens[name].append(token)  # done when the one that runs is
-            return False
-        if name in self._recent or self._peers.has_ended(name):
+            return None
+        now = self._clock.now()
+        verdict = self._intake.judge(request, token, partition.offsets, offset, now)
+        if verdict is Verdict.ENDED:
             self._done([token])
-            return False
-        holder = partition.offsets.holder(offset)
-        if holder is None or holder == self.id:
-            return True
-        left = self._peers.seconds_left(holder, self._clock.now())
-        if left <= 0:
-            return True
-        waiting = self._parked.setdefault(holder, {})
-        if not waiting:
-            self._deadlines.after(left, lambda: self._look_after(holder))
-        waiting[name] = (token, record)
-        self._load -= 1  # it needs no slot here: room for others
-        return False
+        elif verdict is Verdict.WAIT:
+            holder = partition.offsets.holder(offset) or ""
+            if self._intake.park(holder, name, (token, record)):
+                left = self._intake.seconds_left(holder, now)
+                self._deadlines.after(left, lambda: self._look_after(holder))
+            self._load -= 1  # it needs no slot here: room for others
+        return verdict
+
+    def _hand_back(self, request: TaskRequest, token: _Token) -> None:
+        """Tell the executor of a request that a worker which is gone may have begun."""
+        partition, offset = token
+        name = attempt_id(request.task_run_id, request.attempt)
+        command = RecordAttemptLost(
+            execution_id=request.execution_id,
+            command_id=f"{name}.lost.{self.id}.{offset}",
+            issuer=self.id,
+            task_run_id=request.task_run_id,
+            attempt=request.attempt,
+            worker_id=partition.offsets.holder(offset) or "",
+        )
+        self._metrics.count("worker_attempts", 1, "LOST")
+        record = Outgoing(EXECUTION_COMMANDS, request.execution_id, encode(command))
+        self._log.writer.send(record, self._done_when_durable(token))
 
     def _look_after(self, holder: str) -> None:
-        """Run what waits for another worker once that one is gone."""
+        """Look again at what waits for another worker once that one is gone."""
         with self._lock:
-            left = self._peers.seconds_left(holder, self._clock.now())
-            if left > 0 and holder in self._parked:
+            left = self._intake.seconds_left(holder, self._clock.now())
+            if left > 0 and holder in self._intake.holders:
                 self._deadlines.after(left, lambda: self._look_after(holder))
                 return
-            items = self._parked.pop(holder, {})
+            items = self._intake.release(holder)
             self._load += len(items)
-            for item in items.values():
+            for item in items:
                 self._enqueue(item)
 
     def _attempt(self, request: TaskRequest, record: Record) -> Attempt:
@@ -360,7 +383,7 @@ class Worker:
         """Forget an attempt without its end: it is delivered again."""
         with self._lock:
             self._running.pop(name, None)
-            self._tokens.pop(name, None)
+            self._intake.left(name)
             self._idle.notify_all()
 
     # -- results
@@ -385,10 +408,7 @@ class Worker:
         """The result of an attempt is durable."""
         with self._lock:
             self._running.pop(name, None)
-            tokens = self._tokens.pop(name, [])
-            self._recent[name] = None
-            if len(self._recent) > self._options.remembered_attempts:
-                self._recent.popitem(last=False)
+            tokens = self._intake.ended(name)
             self._done(tokens)
             resume = self._room()
             moved = any(not self._owns(partition) for partition, _ in tokens)
@@ -406,6 +426,10 @@ class Worker:
         for partition, offset in tokens:
             partition.offsets.done(offset)
         self._load -= len(tokens)
+        self._commit_soon()
+
+    def _commit_soon(self) -> None:
+        """With the lock held: see to it that what has changed is committed."""
         if not self._commit_armed and not self._stopping:
             self._commit_armed = True
             self._deadlines.after(self._options.commit_interval_seconds, self._commit)
@@ -413,16 +437,19 @@ class Worker:
     def _commit(self) -> None:
         with self._lock:
             self._commit_armed = False
-            wanted = [
-                (partition, commit)
-                for partition in self._partitions.values()
-                if (commit := partition.offsets.commit(self._options.commit_metadata_bytes))
-            ]
-        for partition, (next_offset, metadata) in wanted:
-            self._consumer.commit(partition.topic, partition.number, next_offset, metadata)
+            partitions = list(self._partitions.values())
+        self._write(partitions)
 
-    def _put_aside(self, token: _Token, record: Record, reason: str) -> None:
-        self._metrics.count("dead_letters", 1, _COMPONENT)
+    def _write(self, partitions: list[_Partition], *, gives_back: bool = False) -> None:
+        limit = self._options.commit_metadata_bytes
+        for partition in partitions:
+            with self._lock:
+                commit = partition.offsets.commit(limit, gives_back=gives_back)
+            if commit is not None:
+                self._consumer.commit(partition.topic, partition.number, *commit)
+
+    def _done_when_durable(self, token: _Token) -> Delivery:
+        """Return what notes a request as done once the record about it is written."""
 
         def delivered(position: Position | None, error: Exception | None) -> None:
             del position
@@ -434,7 +461,12 @@ class Worker:
                 resume = self._room()
             self._resume(resume)
 
-        self._log.writer.send(dead_letter(record, reason, _COMPONENT), delivered)
+        return delivered
+
+    def _put_aside(self, token: _Token, record: Record, reason: str) -> None:
+        self._metrics.count("dead_letters", 1, _COMPONENT)
+        letter = dead_letter(record, reason, _COMPONENT)
+        self._log.writer.send(letter, self._done_when_durable(token))
 
     def _send(self, record: Outgoing) -> None:
         """Append a record; called from inside tasks, which are not to blame when it fails."""
@@ -442,6 +474,14 @@ class Worker:
             self._log.writer.send(record, self._sent)
         except TidewheelError as error:
             self._fail(error)
+
+    def _append(self, record: Outgoing) -> None:
+        """Append a record and wait until it is durable.
+
+        Raises:
+            LogUnavailable: it is not, or may not be.
+        """
+        self._log.writer.append([record])
 
     def _sent(self, position: Position | None, error: Exception | None) -> None:
         del position
@@ -465,15 +505,14 @@ class Worker:
     def heard(self, signal: Heartbeat) -> None:
         """Another worker, or this one, lives or leaves."""
         with self._lock:
-            self._peers.beat(signal)
-        if signal.leaving:
-            self._look_after(signal.worker_id)
+            gone = self._intake.heard(signal)
+        for holder in gone:
+            self._look_after(holder)
 
     def ended_elsewhere(self, signal: AttemptEnded) -> None:
         """An attempt that may wait here has ended on its first worker."""
         with self._lock:
-            self._peers.ended(signal.attempt_id)
-            item = self._parked.get(signal.worker_id, {}).pop(signal.attempt_id, None)
+            item = self._intake.ended_elsewhere(signal)
             if item is not None:
                 self._load += 1
                 self._done([item[0]])

@@ -147,6 +147,9 @@ class _Maker:
                 return {"type": _CORE + "execution.Exit", "state": state}
         if "retry" not in task and self.chance(10):
             task["retry"] = self.retry()
+        if self.chance(4):
+            self.racy = True  # how it ends depends on who dies
+            task["onWorkerLost"] = "FAIL"
         return task
 
     def retry(self) -> dict[str, Any]:

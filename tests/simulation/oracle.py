@@ -6,7 +6,6 @@ an executor believed after a step is compared with that fold when the step's rec
 
 from __future__ import annotations
 
-from collections import Counter
 from typing import Any
 
 from domain.execution import events as e
@@ -29,6 +28,7 @@ from domain.execution.lifecycle import (
 from domain.execution.lookups import LookupNeeded
 from domain.execution.plan import plan_of
 from domain.execution.record import EventRecord
+from domain.execution.requests import TaskRequest
 from domain.execution.state import Execution, Slot, State, TaskRun
 from domain.execution.turn import Turn
 from domain.flow import tasks as t
@@ -70,7 +70,7 @@ class Oracle:
         self._checked: dict[tuple[str, str], int] = {}
         self._forced: set[str] = set()
         self._freed: set[str] = set()
-        self._starts: Counter[tuple[str, str, int]] = Counter()
+        self._begun: dict[tuple[str, int], str] = {}
         broker.listeners.append(self.landed)
 
     # --- what executors believe
@@ -83,6 +83,16 @@ class Oracle:
             raise Broken(f"{state.id} is not quiet after a step: {event.value!r}")
         if self._thorough:
             self._believed[writer, state.id, state.sequence] = encode_state(state)
+
+    # --- what workers do
+
+    def begun(self, request: TaskRequest, worker_id: str) -> None:
+        """A worker begins an attempt."""
+        if not request.is_at_most_once:
+            return
+        other = self._begun.setdefault((request.task_run_id, request.attempt), worker_id)
+        if other != worker_id:
+            raise Broken(f"{request.task_run_id}.{request.attempt} is run twice, first by {other}")
 
     # --- what becomes durable
 

@@ -159,7 +159,14 @@ class World:
             )
         for number in range(scenario.workers):
             name = f"worker{number}"
-            processes.append(Worker(name, slots=scenario.slots, **common(len(processes))))
+            processes.append(
+                Worker(
+                    name,
+                    slots=scenario.slots,
+                    begun=self.oracle.begun,
+                    **common(len(processes)),
+                )
+            )
         processes.append(People(oracle=self.oracle, **common(len(processes))))
         if scenario.read_side:
             store = self.store

@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from domain.execution.commands import RecordTaskResult, RecordTaskStart
+from domain.execution.commands import RecordAttemptLost, RecordTaskResult, RecordTaskStart
 from domain.execution.requests import KillSignal
 from domain.log import LogEntry
 from domain.ports.metrics import NoMetrics
@@ -29,7 +29,7 @@ from tests.support.tasks import NOW, log_lines, request, services
 
 RETURN = "io.kestra.plugin.core.debug.Return"
 LOG = "io.kestra.plugin.core.log.Log"
-_COMMANDS = msgspec.json.Decoder(RecordTaskResult | RecordTaskStart)
+_COMMANDS = msgspec.json.Decoder(RecordTaskResult | RecordTaskStart | RecordAttemptLost)
 
 
 class Free(msgspec.Struct):
@@ -74,6 +74,7 @@ class Rig:
         log: MemoryLog | None = None,
         plugins: tuple[TaskPlugin, ...] = (),
         own: Services | None = None,
+        life: str = "",
         **options: Any,
     ) -> None:
         self.log = log or MemoryLog()
@@ -91,6 +92,7 @@ class Rig:
             NoMetrics(),
             self._fail,
             self.deadlines,
+            life,
         )
 
     def _fail(self, error: Exception) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from domain.execution.lifecycle import StateType
+from domain.execution.commands import RecordAttemptLost
 from domain.record.topics import TASK_REQUESTS
 from tests.support.memory_log import MemoryLog
 from tests.support.tasks import StillClock, services
@@ -70,13 +70,13 @@ def test_a_task_that_runs_on_a_living_worker_is_not_started_again(pair: Pair) ->
     assert not pair.gates[1].entered.is_set()
 
 
-def test_it_is_started_again_when_that_worker_falls_silent(pair: Pair) -> None:
+def test_it_is_left_to_the_executor_when_that_worker_falls_silent(pair: Pair) -> None:
     pair.clock.advance(11)
     pair.rigs[1].deadlines.advance(11)
-    assert pair.gates[1].entered.wait(10)
-    pair.gates[1].opened.set()
-    result = pair.rigs[1].commands(2)[-1]
-    assert (result.task_run_id, result.worker_id) == ("long", "w2")
+    lost = pair.rigs[1].commands(2)[-1]
+    assert isinstance(lost, RecordAttemptLost)
+    assert (lost.task_run_id, lost.worker_id, lost.issuer) == ("long", "w1", "w2")
+    assert not pair.gates[1].entered.is_set()
 
 
 def test_it_waits_on_while_that_worker_gives_signs_of_life(pair: Pair) -> None:
@@ -87,9 +87,8 @@ def test_it_waits_on_while_that_worker_gives_signs_of_life(pair: Pair) -> None:
     assert not pair.gates[1].entered.is_set()
 
 
-def test_it_is_started_again_when_that_worker_leaves(pair: Pair) -> None:
+def test_it_is_left_to_the_executor_when_that_worker_leaves(pair: Pair) -> None:
     pair.rigs[0].worker.stop()
-    assert pair.gates[1].entered.wait(10)
-    pair.gates[1].opened.set()
-    result = pair.rigs[1].commands(2)[-1]
-    assert (result.worker_id, result.state) == ("w2", StateType.SUCCESS)
+    lost = pair.rigs[1].commands(2)[-1]
+    assert isinstance(lost, RecordAttemptLost)
+    assert (lost.task_run_id, lost.issuer) == ("long", "w2")

@@ -93,3 +93,39 @@ def test_a_takeover_runs_exactly_what_was_not_done(done: set[int], count: int, t
     assert commit is None or commit[0] == min(
         (o for o in range(count) if o not in done), default=count
     )
+
+
+def test_what_another_owner_may_have_begun_is_in_doubt() -> None:
+    offsets = Offsets(4, "", end=6)
+    assert [offsets.is_doubtful(offset) for offset in (4, 5, 6)] == [True, True, False]
+
+
+def test_what_was_open_and_not_begun_when_a_partition_was_given_back_is_in_no_doubt() -> None:
+    first = Offsets(0)
+    first.take(0)
+    first.take(1)
+    first.hold(0, "w1")
+    commit = first.commit(4096, gives_back=True)
+    assert commit == (0, ";w1=0;!")
+    second = Offsets(*commit, end=3)
+    assert [second.is_doubtful(offset) for offset in (0, 1, 2)] == [True, False, False]
+    assert second.is_doubtful(1, at_most_once=True)
+
+
+def test_the_next_owner_takes_the_word_of_the_last_one_back_at_once() -> None:
+    first = Offsets(0)
+    first.take(0)
+    second = Offsets(*(first.commit(4096, gives_back=True) or (0, "")), end=1)
+    assert second.commit(4096) == (0, "")
+
+
+def test_who_runs_what_is_kept_when_ended_offsets_take_too_much_room() -> None:
+    offsets = Offsets(0)
+    for offset in range(400):
+        offsets.take(offset)
+    offsets.hold(0, "w1")
+    for offset in range(1, 400, 2):
+        offsets.done(offset)
+    _, metadata = offsets.commit(100) or (0, "")
+    assert len(metadata) <= 100
+    assert Offsets(0, metadata).holder(0) == "w1"

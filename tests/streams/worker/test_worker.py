@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
 
 import msgspec
 
-from domain.execution.commands import RecordTaskResult, RecordTaskStart
+from domain.execution.commands import RecordAttemptLost, RecordTaskResult, RecordTaskStart
 from domain.execution.lifecycle import StateType
-from domain.record.envelope import Outgoing
+from domain.record.envelope import Outgoing, Position
 from domain.record.topics import (
     DEAD_LETTER,
     EXECUTION_COMMANDS,
@@ -169,7 +170,7 @@ def test_offsets_advance_only_when_the_result_is_durable(tmp_path: Path) -> None
     with running(rig):
         rig.run({"type": RETURN, "format": "x"})
         rig.deadlines.advance(1)
-        assert KEY not in rig.log.commits
+        assert rig.log.commits[KEY] == (0, ";w1=0")
         rig.log.release()
         rig.deadlines.advance(1)
         assert rig.log.commits[KEY] == (1, "")
@@ -190,16 +191,14 @@ def test_ended_requests_behind_a_long_one_are_not_run_again_after_a_takeover(
         next_offset, metadata = rig.log.commits[KEY]
         assert next_offset == 0
         assert metadata
-        other_gate = Gate("gate")
         later = services(clock=StillClock(NOW + timedelta(minutes=1)))  # w1 is long silent
-        other = Rig(tmp_path, rig.log, (plugin(other_gate),), later, id="w2")
+        other = Rig(tmp_path, rig.log, (plugin(Gate("gate")),), later, id="w2")
         with running(other):
             other.consumer.pump()
-            assert other_gate.entered.wait(10)
-            other_gate.opened.set()
             results = other.commands(22)
-    again = [c for c in results if isinstance(c, RecordTaskResult) and c.worker_id == "w2"]
-    assert [c.task_run_id for c in again] == ["long"]
+        gate.opened.set()
+    again = [c for c in results if c.issuer == "w2"]
+    assert [(type(c), c.task_run_id) for c in again] == [(RecordAttemptLost, "long")]
 
 
 def test_full_slots_pause_the_partitions_and_free_ones_resume_them(tmp_path: Path) -> None:
@@ -293,17 +292,84 @@ def test_the_next_attempt_of_a_task_run_is_no_duplicate(tmp_path: Path) -> None:
     assert result.attempt == 2
 
 
-def test_the_same_attempt_twice_has_one_command_id(tmp_path: Path) -> None:
-    """The executor drops the second: a crash between result and commit changes nothing."""
+def test_what_may_have_been_begun_by_a_worker_that_is_gone_is_left_to_the_executor(
+    tmp_path: Path,
+) -> None:
+    """A crash between result and commit: what was reported, the executor knows."""
     rig = Rig(tmp_path)
     with running(rig):
         rig.run({"type": RETURN, "format": "x"})
     rig.log.commits.clear()
-    second = Rig(tmp_path, rig.log, id="w2")
-    with running(second):
+    with running(Rig(tmp_path, rig.log, id="w2")) as second:
         second.consumer.pump()
-        first, again = second.commands(2)
-    assert first.command_id == again.command_id
+        lost = second.commands(2)[-1]
+        assert isinstance(lost, RecordAttemptLost)
+        assert (lost.task_run_id, lost.attempt, lost.issuer) == ("r1", 1, "w2")
+        second.deadlines.advance(1)
+        assert second.log.commits[KEY] == (1, "")
+        second.ask({"type": RETURN, "format": "x"})  # the executor asks again
+        second.consumer.pump()
+        again = second.commands(3)[-1]
+        assert (again.command_id, again.worker_id) == ("r1.1.result", "w2")
+
+
+def test_the_next_life_of_a_worker_leaves_what_ran_in_the_last_one_to_the_executor(
+    tmp_path: Path,
+) -> None:
+    """SIGKILL and a restart within the time that a worker counts as alive."""
+    gate = Gate("gate")
+    rig = Rig(tmp_path, plugins=(plugin(gate),), life="a")
+    with running(rig):
+        rig.ask({"type": "gate"})
+        rig.consumer.pump()
+        assert gate.entered.wait(10)
+        rig.deadlines.advance(0.2)
+        with running(Rig(tmp_path, rig.log, (plugin(Gate("gate")),), life="b")) as second:
+            second.consumer.pump()
+            start, lost = second.commands(2)
+            assert (start.worker_id, lost.worker_id, lost.issuer) == ("w1~a", "w1~a", "w1~b")
+        gate.opened.set()
+
+
+def test_what_waited_when_a_partition_was_given_back_runs_at_once(tmp_path: Path) -> None:
+    rig = Rig(tmp_path)
+    with running(rig):
+        rig.run({"type": RETURN, "format": "x"})
+    rig.ask({"type": RETURN, "format": "y"}, run="r2")
+    with running(Rig(tmp_path, rig.log, id="w2")) as second:
+        second.consumer.pump()
+        assert isinstance(second.commands(2)[-1], RecordTaskResult)
+
+
+def test_a_task_that_may_run_once_tells_its_start_before_it_begins(tmp_path: Path) -> None:
+    gate = Gate("gate")
+    begun: list[bool] = []
+
+    class Watched(MemoryLog):
+        def append(self, records: Sequence[Outgoing], timeout: float = 30.0) -> list[Position]:
+            begun.append(gate.entered.is_set())
+            return super().append(records, timeout)
+
+    with running(Rig(tmp_path, Watched(), (plugin(gate),))) as rig:
+        rig.ask({"type": "gate", "onWorkerLost": "FAIL"})
+        rig.consumer.pump()
+        assert gate.entered.wait(10)
+        assert begun == [False]
+        gate.opened.set()
+        start, result = rig.commands(2)
+        assert (start.issuer, result.state) == ("w1", StateType.SUCCESS)
+
+
+def test_a_task_that_may_run_once_is_left_to_the_executor_whoever_gave_it_back(
+    tmp_path: Path,
+) -> None:
+    rig = Rig(tmp_path)
+    with running(rig):
+        rig.run({"type": RETURN, "format": "x"})
+    rig.ask({"type": RETURN, "format": "y", "onWorkerLost": "FAIL"}, run="r2")
+    with running(Rig(tmp_path, rig.log, id="w2")) as second:
+        second.consumer.pump()
+        assert isinstance(second.commands(2)[-1], RecordAttemptLost)
 
 
 def test_a_request_that_cannot_be_read_becomes_a_dead_letter(tmp_path: Path) -> None:
@@ -328,12 +394,11 @@ def test_a_stopping_worker_leaves_what_it_interrupts_to_others(tmp_path: Path) -
     assert rig.log.all(EXECUTION_COMMANDS) == []
     assert rig.log.commits.get(KEY, (0, ""))[0] == 0
     with running(Rig(tmp_path, rig.log, (plugin(Gate("gate")),), slots=1, id="w2")) as other:
-        other.kill("r1", at=NOW + timedelta(seconds=1))
         other.consumer.pump()
         results = other.commands(2)
-    assert {r.task_run_id: r.state for r in results} == {
-        "r1": StateType.KILLED,
-        "r2": StateType.SUCCESS,
+    assert {r.task_run_id: type(r) for r in results} == {
+        "r1": RecordAttemptLost,
+        "r2": RecordTaskResult,
     }
 
 
@@ -377,5 +442,5 @@ def test_a_result_that_cannot_be_written_stops_the_worker(tmp_path: Path) -> Non
         rig.consumer.pump()
         assert rig.failed.wait(10)
         rig.deadlines.advance(1)
-        assert KEY not in rig.log.commits
+        assert rig.log.commits[KEY] == (0, ";w1=0")
     assert [str(error) for error in rig.failures] == ["gone"]
