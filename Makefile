@@ -36,7 +36,7 @@ test: $(DEV_READY) ## everything of check, and all tests on real servers too
 	$(BIN)/ruff check
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/pytest -q -n auto --dist worksteal -m '$(UNIT)'
+	TIDEWHEEL_SIMULATIONS=10000 $(BIN)/pytest -q -n auto --dist worksteal -m '$(UNIT)'
 	$(BIN)/pytest -q --durations=15 -m 'servers or process'
 
 bench: $(DEV_READY) ## measure a running server and the costs of single steps
