@@ -60,13 +60,9 @@ class ItemsRule(FlowableRule):
             turn.emit(TaskRunOutputsSet(id=run.id, outputs={ITERATIONS: counts}))
             return
         uris = self._batches(turn, task, run)
-        turn.emit(
-            TaskRunOpened(
-                id=run.id,
-                values=uris,
-                outputs={BATCHES: len(uris), ITERATIONS: dict.fromkeys(_SHOWN, 0)},
-            )
-        )
+        shown = _SHOWN if items.owner.wait else _SHOWN[1:]
+        outputs = {BATCHES: len(uris), ITERATIONS: dict.fromkeys(shown, 0)}
+        turn.emit(TaskRunOpened(id=run.id, values=uris, outputs=outputs if uris else None))
 
     @staticmethod
     def _batches(turn: Turn, task: TaskPlan, run: TaskRun) -> list[str]:

@@ -17,11 +17,12 @@ from domain.execution.events import (
     TaskRunReopened,
     TaskRunsRemoved,
 )
+from domain.execution.flowables.contract import advance_sequence
 from domain.execution.flowables.sequential import OneAfterTheOther
 from domain.execution.index import Scope
 from domain.execution.lifecycle import StateType
 from domain.execution.plan import TaskPlan
-from domain.execution.state import TaskRun
+from domain.execution.state import MAIN_LANE, TaskRun
 from domain.execution.turn import Turn
 from domain.expression import is_truthy_text
 from domain.flow import tasks as t
@@ -39,6 +40,12 @@ class LoopUntilRule(OneAfterTheOther):
         """Begin the first round."""
         del task
         turn.emit(TaskRunOpened(id=run.id, outputs={COUNT: 1}))
+
+    def advance_main(self, turn: Turn, task: TaskPlan, run: TaskRun, scope: Scope) -> bool:
+        """Create the next task of the round; it carries the number of the round, from 0."""
+        number = (run.iteration or 0) + int((run.outputs or {}).get(COUNT, 1)) - 1
+        branch = self.branch(task, run)
+        return advance_sequence(turn, run, scope.lane(MAIN_LANE), branch, iteration=number)
 
     def on_complete(self, turn: Turn, task: TaskPlan, run: TaskRun, scope: Scope) -> bool:
         """A round went well: the loop is over when the condition holds or a limit is reached."""

@@ -161,6 +161,27 @@ tasks:
     ]  # fmt: skip
 
 
+def test_tasks_of_a_loop_carry_the_number_of_their_round_nested_ones_the_sum() -> None:
+    """Kestra: an inner loop counts on from the round of the outer one."""
+    world = World(
+        flow(f"""
+tasks:
+  - id: outer
+    type: {FLOW}LoopUntil
+    condition: "{{{{ outputs.outer.iterationCount == 3 }}}}"
+    tasks:
+      - id: inner
+        type: {FLOW}LoopUntil
+        condition: "{{{{ outputs.inner.iterationCount == 2 }}}}"
+        tasks:
+          - {{id: t, type: io.kestra.plugin.core.log.Log, message: "{{{{ taskrun.iteration }}}}"}}
+""")
+    )
+    execution = world.run()
+    assert [x.message for x in world.logs if x.task_id == "t"] == ["0", "1", "1", "2", "2", "3"]
+    assert [run.iteration for run in runs(execution, "inner")] == [2]
+
+
 def test_the_default_interval_of_a_loop_is_a_minute() -> None:
     world = World(
         flow(f"""
@@ -379,3 +400,36 @@ tasks:
     assert [x.inputs["part"] for x in world.of("child")] == [
         f"kestra:///each_split/{n}/{n}" for n in range(5)
     ]
+
+
+def test_for_each_item_without_a_batch_says_nothing_and_succeeds() -> None:
+    world = World(
+        flow(f"tasks: [{{id: a, {LOG}}}]", "child"),
+        EACH_ITEM.format(more="namespace: n, flowId: child"),
+    )
+    world.files["kestra:///file"] = 0
+    execution = world.run("f")
+    assert execution.state.current.value == "SUCCESS"
+    assert order(execution) == ["each", "each_split", "each_items", "each_merge"]
+    assert not runs(execution, "each_items")[0].outputs
+    assert not world.of("child")
+
+
+def test_for_each_item_that_does_not_wait_counts_no_created_ones() -> None:
+    """Kestra: without `wait` only RUNNING and SUCCESS are told."""
+    world = World(
+        flow(f"tasks: [{{id: a, {LOG}}}]", "child"),
+        EACH_ITEM.format(more="namespace: n, flowId: child, wait: false"),
+    )
+    world.files["kestra:///file"] = 3
+    execution = world.run("f")
+    outputs = runs(execution, "each_items")[0].outputs
+    assert outputs == {"numberOfBatches": 3, "iterations": {"RUNNING": 0, "SUCCESS": 3}}
+
+
+EACH_ITEM = f"""
+id: f
+namespace: n
+tasks:
+  - {{{{id: each, type: {FLOW}ForEachItem, items: "kestra:///file", {{more}}}}}}
+"""
