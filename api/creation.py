@@ -23,7 +23,8 @@ from api.views.execution import created_view, execution_view
 from domain.errors import InvalidInputs
 from domain.execution.commands import CreateExecution
 from domain.execution.state import Execution, Label
-from domain.expression import ExpressionError, Scope, compile_template, is_truthy_text
+from domain.expression import Scope
+from domain.flow.checks import Verdict, judge
 from domain.flow.common import Check
 from domain.flow.input_types import FormInput, Input
 from domain.flow.inputs import ResolvedInputs, resolve_inputs
@@ -52,7 +53,7 @@ class Draft:
     def failed_checks(self, inputs: Mapping[str, Any]) -> list[Check]:
         """Return the flow's checks that do not hold."""
         scope = Scope({**self.variables, "inputs": inputs}, self._own.ports.lookups(self.variables))
-        return [check for check in self._flow.checks if not _holds(check, scope)]
+        return list(judge(self._flow.checks, scope).failed)
 
     async def keep_files(self) -> None:
         """Put the files that were given into internal storage."""
@@ -156,15 +157,10 @@ def checked(resolved: ResolvedInputs) -> dict[str, Any]:
 
 def blocked(failed: Sequence[Check]) -> str | None:
     """Return why the execution is to fail at once, or None; raises ApiError 422 for a block."""
-    messages = ", ".join(check.message for check in failed)
-    behaviors = {check.behavior for check in failed}
-    if "BLOCK_EXECUTION" in behaviors:
-        raise ApiError(
-            422,
-            "Illegal argument: Flow execution blocked: one or more condition checks evaluated to "
-            f"false. Failed checks: {messages}",
-        )
-    return f"Failed checks: {messages}" if "FAIL_EXECUTION" in behaviors else None
+    verdict = Verdict(failed)
+    if verdict.blocks is not None:
+        raise ApiError(422, f"Illegal argument: {verdict.blocks}")
+    return verdict.fails
 
 
 def base_variables(
@@ -186,13 +182,6 @@ def base_variables(
         "globals": settings.globals,
         "kestra": settings.kestra,
     }
-
-
-def _holds(check: Check, scope: Scope) -> bool:
-    try:
-        return is_truthy_text(compile_template(check.condition).render(scope))
-    except ExpressionError:
-        return False
 
 
 def _asks(inputs: Iterable[Input]) -> bool:

@@ -12,7 +12,7 @@ from typing import Any, Final
 from domain.execution.context import Settings
 from domain.execution.index import Index
 from domain.execution.plan import FlowPlan, TaskPlan
-from domain.execution.state import Execution, TaskRun
+from domain.execution.state import Execution, Label, TaskRun
 from domain.expression.references import HERE, Path, References
 
 Fetch = Callable[[str], dict[str, Any]]
@@ -27,10 +27,10 @@ def instant_text(moment: datetime) -> str:
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
-def nested_labels(state: Execution) -> dict[str, Any]:
-    """Return the labels as a map in which dots of keys nest."""
+def nested_labels(labels: Iterable[Label]) -> dict[str, Any]:
+    """Return labels as a map in which dots of keys nest."""
     nested: dict[str, Any] = {}
-    for label in state.labels:
+    for label in labels:
         place = nested
         *outer, last = label.key.split(".")
         for part in outer:
@@ -140,7 +140,7 @@ class Variables:
 
     def _labels(self, references: References, task: TaskPlan | None, run: TaskRun | None) -> Any:
         del references, task, run
-        return nested_labels(self._state)
+        return nested_labels(self._state.labels)
 
     def _trigger(self, references: References, task: TaskPlan | None, run: TaskRun | None) -> Any:
         del references, task, run

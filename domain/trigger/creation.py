@@ -18,8 +18,10 @@ from domain.execution.lifecycle import StateType
 from domain.execution.lookups import StepLookups
 from domain.execution.plan import plan_of
 from domain.execution.state import Execution, ExecutionTrigger, Label, Metadata, State
+from domain.execution.variables import nested_labels
 from domain.expression import ExpressionError, Scope, compile_template, render_deep
 from domain.expression.references import references_in
+from domain.flow.checks import judge
 from domain.flow.common import Label as FlowLabel
 from domain.flow.input_values import Encrypt
 from domain.flow.inputs import InputValue, ResolvedInputs, resolve_inputs
@@ -136,6 +138,9 @@ def create(
             inputs = _inputs(flow, given or {}, wanted, surroundings)
         except TidewheelError as found:
             error = f"The inputs of trigger '{trigger.id}' are wrong: {found}"
+    labels = _labels(flow, trigger, wanted)
+    if error is None and flow.checks:
+        error = _checked(flow, inputs, labels, wanted)
     execution_id = wanted.execution_id
     return CreateExecution(
         execution_id=execution_id,
@@ -145,11 +150,25 @@ def create(
         namespace=flow.namespace,
         flow_id=flow.id,
         flow_revision=flow.revision or 0,
-        labels=_labels(flow, trigger, wanted),
+        labels=labels,
         inputs=inputs,
         trigger=ExecutionTrigger(trigger.id, trigger.type, wanted.variables),
         error=error,
     )
+
+
+def _checked(flow: Flow, inputs: dict[str, Any], labels: list[Label], wanted: Wanted) -> str | None:
+    """Return why the flow's checks let the execution fail at once, or None.
+
+    Nobody would hear of an execution that is blocked: it fails, too.
+    """
+    scope = wanted.scope
+    variables = {**scope.variables, "inputs": inputs, "labels": nested_labels(labels)}
+    verdict = judge(
+        flow.checks,
+        Scope(variables, scope.lookups, scope.limits, zone=scope.zone, locale=scope.locale),
+    )
+    return verdict.blocks or verdict.fails
 
 
 def _inputs(

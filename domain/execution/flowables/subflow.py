@@ -16,8 +16,10 @@ from domain.execution.lifecycle import TERMINAL, StateType
 from domain.execution.plan import TaskPlan
 from domain.execution.state import ExecutionTrigger, Label, TaskRun
 from domain.execution.turn import Turn
-from domain.expression import is_truthy_text
+from domain.execution.variables import nested_labels
+from domain.expression import Scope, is_truthy_text
 from domain.flow import tasks as t
+from domain.flow.checks import judge
 from domain.flow.inputs import resolve_inputs
 from domain.flow.model import Flow
 from domain.flow.tasks import labels_of
@@ -36,7 +38,7 @@ AnySubflow = t.Subflow | t.ForEachItem
 
 
 class CannotStart(TidewheelError):
-    """A child execution cannot be created."""
+    """A child execution cannot be created: no such flow, or its checks forbid it."""
 
     code = "EXEC017"
 
@@ -155,6 +157,10 @@ def child_of(
         lookups=turn.lookups,
         encrypt=turn.context.encrypt,
     ).checked()
+    labels = _labels(turn, flow, subflow, render(subflow.labels), render)
+    verdict = judge(flow.checks, _scope_of_child(turn, flow, child_id, resolved, labels))
+    if verdict.blocks is not None:
+        raise CannotStart(verdict.blocks)
     wanted = subflow.outputs if isinstance(subflow, t.Subflow) else None
     return CreateExecution(
         execution_id=child_id,
@@ -164,12 +170,35 @@ def child_of(
         namespace=flow.namespace,
         flow_id=flow.id,
         flow_revision=flow.revision or 0,
-        labels=_labels(turn, flow, subflow, render(subflow.labels), render),
+        labels=labels,
         inputs=resolved,
         trigger=_trigger(turn, task, run, items),
         schedule_date=_date(render(subflow.schedule_date)),
         kind=state.kind,
         wanted_outputs=wanted or {},
+        error=verdict.fails,
+    )
+
+
+def _scope_of_child(
+    turn: Turn, flow: Flow, child_id: str, inputs: dict[str, Any], labels: list[Label]
+) -> Scope:
+    """Return what the checks of the child's flow see."""
+    settings = turn.context.settings
+    return Scope(
+        {
+            "flow": _flow_variable(flow),
+            "execution": {"id": child_id},
+            "inputs": inputs,
+            "vars": flow.variables,
+            "labels": nested_labels(labels),
+            "envs": settings.envs,
+            "globals": settings.globals,
+            "kestra": settings.kestra,
+        },
+        turn.lookups,
+        zone=settings.zone,
+        locale=settings.locale,
     )
 
 

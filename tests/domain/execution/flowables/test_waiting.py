@@ -6,6 +6,7 @@ import pytest
 
 from domain.execution import commands as c
 from domain.execution.lifecycle import StateType
+from domain.log import Level
 from tests.support.heart import World, history, order, runs, states
 
 LOG = "type: io.kestra.plugin.core.log.Log, message: x"
@@ -362,6 +363,31 @@ def test_a_restart_runs_the_failed_child_again_instead_of_a_new_one() -> None:
     assert execution.state.current.value == "SUCCESS"
     [child] = world.of("child")
     assert len(runs(child, "t")[0].attempts) == 2
+
+
+@pytest.mark.parametrize("behavior", ["BLOCK_EXECUTION", "FAIL_EXECUTION", "CREATE_EXECUTION"])
+def test_the_checks_of_the_childs_flow_are_looked_at(behavior: str) -> None:
+    child = flow(
+        f"""
+inputs: [{{id: n, type: INT}}]
+checks: [{{condition: "{{{{ inputs.n > 5 }}}}", message: too few, behavior: {behavior}}}]
+tasks: [{{id: a, {LOG}}}]
+""",
+        "child",
+    )
+    world = World(child, sub(", inputs: {n: 3}"))
+    execution = world.run("f")
+    children = world.of("child")
+    said = [entry.message for entry in world.logs if entry.level is Level.ERROR]
+    if behavior == "CREATE_EXECUTION":
+        assert execution.state.current.value == "SUCCESS"
+        return
+    assert states(execution) == {"s": "FAILED"}
+    assert any("too few" in message for message in said)
+    if behavior == "BLOCK_EXECUTION":
+        assert children == []
+    else:
+        assert [(x.state.current.value, x.task_runs) for x in children] == [("FAILED", {})]
 
 
 def test_deprecated_outputs_are_rendered_with_the_childs_variables() -> None:

@@ -1,0 +1,55 @@
+"""A flow's checks: conditions on the inputs that are looked at before an execution is created."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+
+from domain.expression import ExpressionError, Scope, compile_template, is_truthy_text
+from domain.flow.common import Check
+
+
+class Verdict(msgspec.Struct, frozen=True):
+    """What the checks that do not hold demand; the strictest of them counts."""
+
+    failed: Sequence[Check] = ()
+
+    @property
+    def blocks(self) -> str | None:
+        """Why there is to be no execution at all; None: there may be one."""
+        if not self._demands("BLOCK_EXECUTION"):
+            return None
+        return (
+            "Flow execution blocked: one or more condition checks evaluated to false."
+            f" {self._messages}"
+        )
+
+    @property
+    def fails(self) -> str | None:
+        """Why the execution is to fail at once; None: it may run."""
+        return self._messages if self._demands("FAIL_EXECUTION") else None
+
+    def _demands(self, behavior: str) -> bool:
+        return any(check.behavior == behavior for check in self.failed)
+
+    @property
+    def _messages(self) -> str:
+        return "Failed checks: " + ", ".join(check.message for check in self.failed)
+
+
+def judge(checks: Sequence[Check], scope: Scope) -> Verdict:
+    """Look at all checks; one that cannot be evaluated does not hold.
+
+    Args:
+        checks: of the flow.
+        scope: with the variable `inputs`, the values as the execution would have them.
+    """
+    return Verdict([check for check in checks if not _holds(check, scope)])
+
+
+def _holds(check: Check, scope: Scope) -> bool:
+    try:
+        return is_truthy_text(compile_template(check.condition).render(scope))
+    except ExpressionError:
+        return False

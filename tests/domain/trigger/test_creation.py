@@ -1,0 +1,41 @@
+"""What triggers start: the checks of the flow are looked at, as for everybody."""
+
+from __future__ import annotations
+
+import pytest
+
+from domain.execution.context import Context
+from domain.trigger.creation import Surroundings, Wanted, create, scope_of
+from tests.support.heart import START, flow_of
+
+FLOW = """
+id: f
+namespace: n
+inputs: [{id: n, type: INT, defaults: 7}]
+checks: [{condition: "{{ inputs.n > 5 }}", message: too few, behavior: BEHAVIOR}]
+tasks: [{id: a, type: io.kestra.plugin.core.log.Log, message: x}]
+triggers:
+  - {id: t, type: io.kestra.plugin.core.trigger.Schedule, cron: "0 0 * * *"}
+"""
+
+
+@pytest.mark.parametrize(
+    ("behavior", "given", "error"),
+    [
+        ("BLOCK_EXECUTION", 7, None),
+        ("BLOCK_EXECUTION", 3, "blocked"),
+        ("FAIL_EXECUTION", 3, "Failed checks: too few"),
+        ("CREATE_EXECUTION", 3, None),
+    ],
+)
+def test_an_execution_whose_checks_do_not_hold_fails_with_the_reason(
+    behavior: str, given: int, error: str | None
+) -> None:
+    flow = flow_of(FLOW.replace("BEHAVIOR", behavior))
+    surroundings = Surroundings(Context(now=START))
+    wanted = Wanted("e1", {}, scope_of(flow, "e1", {}, surroundings))
+    command = create(flow, flow.triggers[0], {"n": given}, wanted, surroundings)
+    if error is None:
+        assert command.error is None
+    else:
+        assert error in str(command.error)
