@@ -43,3 +43,13 @@ CONDITION_ALIASES: Final = _conditions()
 TRIGGER_ALIASES: Final = {
     _OLD_TRIGGERS + canonical.removeprefix(TRIGGER_PACKAGE): canonical for canonical in TRIGGERS
 }
+
+_NO_TEMPLATES: Final = (
+    "Templates are not there any more: make a flow of the template's tasks, and run it with"
+    f" {FLOW_PACKAGE}Subflow."
+)
+GONE: Final = {
+    FLOW_PACKAGE + "Template": _NO_TEMPLATES,
+    _OLD_TASKS + "flows.Template": _NO_TEMPLATES,
+}
+"""Types that Kestra has had and we have not, each with what to write instead."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from domain.flow.aliases import CONDITION_ALIASES, TASK_ALIASES, TRIGGER_ALIASES
+from domain.flow.aliases import CONDITION_ALIASES, GONE, TASK_ALIASES, TRIGGER_ALIASES
 from domain.flow.convert import CUSTOM, plan_of, read_fields
 from domain.flow.input_types import INPUT_TYPES, Input
 from domain.flow.reading import INVALID, Path, Reading
@@ -80,6 +80,15 @@ def _type_of(value: Any, path: Path, reading: Reading, what: str) -> str | None:
     return written
 
 
+def _remedy(written: str, meant: str | None) -> str:
+    """Return what to write instead of an unknown type."""
+    if written in GONE:
+        return GONE[written]
+    return (
+        f"Did you mean {meant}?" if meant else "Install the plugin that has it, or mend the name."
+    )
+
+
 def _unknown_type(
     written: str, known: list[str], path: Path, reading: Reading, *, is_flow_part: bool = True
 ) -> None:
@@ -87,7 +96,7 @@ def _unknown_type(
     reading.shape(
         path,
         f"Invalid type: {written}",
-        f"Did you mean {meant}?" if meant else "Install the plugin that has it, or mend the name.",
+        _remedy(written, meant),
         f"Could not resolve type id '{written}' as a subtype of `io.kestra.core.models.Plugin`: No "
         f"plugin registered for the defined type: '{written}'\n at [Source: UNKNOWN; byte offset: "
         "#UNKNOWN]"
