@@ -433,6 +433,7 @@ def test_no_structure_does_anything_but_be_read_or_refused(content: dict[str, An
 @pytest.mark.parametrize("package", ["plugin.core.flow", "core.tasks.flows"])
 def test_a_template_is_refused_with_what_to_write_instead(package: str) -> None:
     reading = read(
-        f"id: f\nnamespace: n\ntasks: [{{id: t, type: io.kestra.{package}.Template, templateId: x}}]"
+        "id: f\nnamespace: n\ntasks:\n"
+        f"  - {{id: t, type: io.kestra.{package}.Template, templateId: x}}"
     )
     assert any("io.kestra.plugin.core.flow.Subflow" in x.remedy for x in reading.violations)
