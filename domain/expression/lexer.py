@@ -57,7 +57,7 @@ _SYMBOL: Final = re.compile(r"\?\?\?|\?\?|\.\.|==|!=|>=|<=|[><+\-*/%|~]")
 _SINGLE_QUOTED: Final = re.compile(r"'([^'\\]*(?:\\.[^'\\]*)*)'", re.DOTALL)
 _DOUBLE_PART: Final = re.compile(r'[^"\\#]*(?:(?:\\.|#(?!\{))[^"\\#]*)*', re.DOTALL)
 _PUNCTUATION: Final = "()[]{},.:?="
-_BRACKETS: Final = {")": "(", "]": "[", "}": "{"}
+_CLOSING: Final = {"(": ")", "[": "]", "{": "}"}
 _LARGEST_INTEGER: Final = 2**63 - 1
 _INTERPOLATION_DEPTH: Final = 20
 MOST_TOKENS: Final = 100_000
@@ -220,31 +220,33 @@ class _Lexer:
             self._at = trim.end()
         self._trim_next = False
         self._tokens.append(Token(kind, "", start))
-        self._expression(self._tokens, closing, start, 0)
-        self._tokens.append(Token(Kind.CLOSE, closing, self._at - 2))
+        if self._expression(self._tokens, closing, 0):
+            self._tokens.append(Token(Kind.CLOSE, closing, self._at - 2))
 
-    def _expression(self, tokens: list[Token], closing: str, opened: int, depth: int) -> None:
-        """Read tokens up to and past the closing delimiter."""
+    def _expression(self, tokens: list[Token], closing: str, depth: int) -> bool:
+        """Read tokens up to and past the closing delimiter; false where the template ends first."""
         source = self._source
-        brackets: list[str] = []
+        brackets: list[tuple[str, int]] = []
         while True:
             blanks = _BLANKS.match(source, self._at)
             if blanks:
                 self._at = blanks.end()
             at = self._at
             if at >= len(source):
-                raise self._fail(f"Unclosed delimiter, expected `{closing}`.", opened)
+                if brackets:
+                    raise self._fail(f'Unclosed "{brackets[-1][0]}"', brackets[-1][1])
+                return False
             if not brackets:
                 if source.startswith(closing, at):
                     self._at += len(closing)
-                    return
+                    return True
                 if closing != "}" and source.startswith("-" + closing, at):
                     self._at += len(closing) + 1
                     self._trim_next = True
-                    return
+                    return True
             self._token(tokens, brackets, depth)
 
-    def _token(self, tokens: list[Token], brackets: list[str], depth: int) -> None:
+    def _token(self, tokens: list[Token], brackets: list[tuple[str, int]], depth: int) -> None:
         source, at = self._source, self._at
         self._count += 1
         if self._count > MOST_TOKENS:
@@ -262,22 +264,29 @@ class _Lexer:
             tokens.append(Token(Kind.OPERATOR, found.group(), at))
             self._at = found.end()
         elif character in _PUNCTUATION:
-            if character in "([{":
-                brackets.append(character)
-            elif character in ")]}" and (not brackets or brackets.pop() != _BRACKETS[character]):
-                raise self._fail(f'Unexpected "{character}".', at)
+            if character in _CLOSING:
+                brackets.append((character, at))
+            elif character in ")]}":
+                self._closes(brackets, character)
             tokens.append(Token(Kind.PUNCTUATION, character, at))
             self._at += 1
         elif character == "'":
             found = _SINGLE_QUOTED.match(source, at)
             if found is None:
-                raise self._fail("Unclosed string.", at)
+                raise self._fail("Unexpected character [']", at)
             tokens.append(Token(Kind.STRING, found.group(1).replace("\\'", "'"), at))
             self._at = found.end()
         elif character == '"':
             self._double_quoted(tokens, depth)
         else:
             raise self._fail(f"Unexpected character [{character}]", at)
+
+    def _closes(self, brackets: list[tuple[str, int]], character: str) -> None:
+        if not brackets:
+            raise self._fail(f'Unexpected "{character}"', self._at)
+        opening, opened = brackets.pop()
+        if character != _CLOSING[opening]:
+            raise self._fail(f'Unclosed "{_CLOSING[opening]}"', opened)
 
     def _number(self, found: re.Match[str]) -> Token:
         whole, fraction, long = found.groups()
@@ -303,12 +312,13 @@ class _Lexer:
                 self._at += 1
                 break
             if not source.startswith("#{", self._at):
-                raise self._fail("Unclosed string.", start)
+                raise self._fail('Unclosed """', start)
             opened = self._at
             self._at += 2
             inner: list[Token] = []
-            self._expression(inner, "}", opened, depth + 1)
-            inner.append(Token(Kind.END, "", self._at - 1))
+            if not self._expression(inner, "}", depth + 1):
+                raise self._fail('Unclosed "#{"', opened)
+            inner.append(Token(Kind.END, "STRING_INTERPOLATION_END", self._at - 1))
             parts.append(inner)
         if all(isinstance(part, str) for part in parts):
             tokens.append(Token(Kind.STRING, "".join(map(str, parts)), start))

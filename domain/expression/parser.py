@@ -84,6 +84,7 @@ class Tokens:
         self._index = 0
         self.source = source
         self.depth = 0
+        self.in_tag = False
         self.current = tokens[0]
         self.previous = tokens[0]
 
@@ -115,8 +116,15 @@ class Tokens:
         """
         token = self.current
         if token.kind is not kind or (value is not None and token.value != value):
-            wanted = f'"{value}"' if value is not None else kind.name.lower()
-            raise self.fail(f"Unexpected {_described(token)}, expected {wanted}.", token)
+            shown, found = _described(token)
+            wanted = _TYPES[kind]
+            if kind is Kind.CLOSE:
+                wanted = "EXECUTE_END" if self.in_tag else "PRINT_END"
+            raise self.fail(
+                f'Unexpected token of value "{shown}" and type {found}, '
+                f"expected token of type {wanted}",
+                token,
+            )
         return self.advance()
 
     def fail(self, reason: str, token: Token | int) -> TemplateSyntaxError:
@@ -135,14 +143,43 @@ class Tokens:
             raise self.fail("The template is nested too deeply.", self.current)
 
 
-def _described(token: Token) -> str:
+_TYPES: Final = {
+    Kind.TEXT: "TEXT",
+    Kind.RAW: "TEXT",
+    Kind.PRINT_OPEN: "PRINT_START",
+    Kind.TAG_OPEN: "EXECUTE_START",
+    Kind.CLOSE: "PRINT_END",
+    Kind.NAME: "NAME",
+    Kind.NUMBER: "NUMBER",
+    Kind.STRING: "STRING",
+    Kind.INTERPOLATED: "STRING",
+    Kind.OPERATOR: "OPERATOR",
+    Kind.PUNCTUATION: "PUNCTUATION",
+    Kind.END: "EOF",
+}
+"""What the real engine's messages call each kind."""
+
+
+def _described(token: Token) -> tuple[str, str]:
+    """Return how messages show a token's value and its kind."""
     match token.kind:
+        case Kind.END if token.value:
+            return "null", token.value
         case Kind.END:
-            return "end of template"
-        case Kind.CLOSE | Kind.OPERATOR | Kind.PUNCTUATION | Kind.NAME:
-            return f'"{token.value}"'
+            return "null", "EOF"
+        case Kind.CLOSE if token.value == "%}":
+            return token.value, "EXECUTE_END"
+        case Kind.INTERPOLATED:
+            first = token.value[0]
+            return first if isinstance(first, str) else "#{", "STRING"
         case kind:
-            return kind.name.lower()
+            return str(token.value), _TYPES[kind]
+
+
+def unexpected(tokens: Tokens) -> TemplateSyntaxError:
+    """Return the error for a token where an expression should start."""
+    shown, found = _described(tokens.current)
+    return tokens.fail(f'Unexpected token "{found}" of value "{shown}"', tokens.current)
 
 
 def parse_expression(tokens: Tokens, minimum: int = 0) -> Expression:
@@ -244,7 +281,7 @@ def _operand(tokens: Tokens) -> Expression:
             tokens.advance()
             return _postfix(tokens, _name(tokens, token))
         case _:
-            raise tokens.fail(f"Unexpected {_described(token)}, expected a value.", token)
+            raise unexpected(tokens)
 
 
 def _interpolated(tokens: Tokens, token: Token) -> Expression:
@@ -257,7 +294,7 @@ def _interpolated(tokens: Tokens, token: Token) -> Expression:
         inner.depth = tokens.depth
         parts.append(parse_expression(inner))
         if inner.current.kind is not Kind.END:
-            raise tokens.fail(f"Unexpected {_described(inner.current)}.", inner.current)
+            raise unexpected(inner)
     return parts[0] if len(parts) == 1 else Concat(tuple(parts), -1)
 
 

@@ -47,8 +47,11 @@ def _body(tokens: Tokens, ends: frozenset[str]) -> Body:
         match token.kind:
             case Kind.END:
                 if ends:
-                    wanted = " or ".join(sorted(ends))
-                    raise tokens.fail(f"Unexpected end of template, expected {wanted}.", token)
+                    wanted = next(end for end in ends if end.startswith("end"))
+                    raise tokens.fail(
+                        f'Unexpected end of template. Pebble was looking for the "{wanted}" tag',
+                        token,
+                    )
                 break
             case Kind.TEXT:
                 tokens.advance()
@@ -58,11 +61,15 @@ def _body(tokens: Tokens, ends: frozenset[str]) -> Body:
                 nodes.append(Raw(*token.value))
             case Kind.PRINT_OPEN:
                 tokens.advance()
+                tokens.in_tag = False
                 nodes.append(Print(parse_expression(tokens), token.offset))
                 tokens.expect(Kind.CLOSE)
             case _:
                 tokens.expect(Kind.TAG_OPEN)
-                name = tokens.expect(Kind.NAME)
+                tokens.in_tag = True
+                if tokens.current.kind is not Kind.NAME:
+                    raise tokens.fail("A block must start with a tag name.", tokens.current)
+                name = tokens.advance()
                 if name.value in ends:
                     break
                 reader = _TAGS.get(name.value)
@@ -142,9 +149,8 @@ def _macro(tokens: Tokens, offset: int) -> Node:
 
 
 def _block(tokens: Tokens, offset: int) -> Node:
-    if tokens.current.kind not in (Kind.NAME, Kind.STRING):
-        raise tokens.fail("A block needs a name.", tokens.current)
-    name = tokens.advance().value
+    token = tokens.advance() if tokens.current.kind is Kind.STRING else tokens.expect(Kind.NAME)
+    name = token.value
     tokens.expect(Kind.CLOSE)
     body = _body(tokens, frozenset({"endblock"}))
     if tokens.current.kind in (Kind.NAME, Kind.STRING):

@@ -183,7 +183,7 @@ def test_a_dashed_name_without_brackets_gets_a_hint() -> None:
 
 @pytest.mark.parametrize(
     ("text", "line", "column"),
-    [("{{ a b }}", 1, 6), ("x\n{{ 'a }}", 2, 4), ("\n\n{% nope %}", 3, 4), ("{{ a", 1, 1)],
+    [("{{ a b }}", 1, 6), ("x\n{{ 'a }}", 2, 4), ("\n\n{% nope %}", 3, 4), ("{{ a", 1, 5)],
 )
 def test_a_syntax_error_has_line_and_column(text: str, line: int, column: int) -> None:
     with pytest.raises(TemplateSyntaxError) as caught:
