@@ -17,6 +17,7 @@ from domain.errors import TidewheelError
 from domain.execution.context import Answer, Context, Question
 from domain.execution.state import Execution
 from domain.expression import Fault, Scope
+from domain.expression.chance import ksuid, nano_id, random_int
 from domain.ids import derived
 
 OUTPUTS: Final = "outputs"
@@ -116,15 +117,20 @@ class StepLookups:
         digits = f"{self.noise():032x}"[-32:]
         return f"{digits[:8]}-{digits[8:12]}-4{digits[13:16]}-8{digits[17:20]}-{digits[20:]}"
 
+    def _pick(self, count: int) -> int:
+        return self.noise() % count
+
+    def _ksuid(self, arguments: Mapping[str, Any], scope: Scope) -> Any:
+        del arguments, scope
+        return ksuid(self.context.now, self._pick)
+
+    def _nano_id(self, arguments: Mapping[str, Any], scope: Scope) -> Any:
+        del scope
+        return nano_id(arguments, self._pick)
+
     def _random_int(self, arguments: Mapping[str, Any], scope: Scope) -> Any:
         del scope
-        lower, upper = arguments["lower"], arguments["upper"]
-        for bound in (lower, upper):
-            if not isinstance(bound, int) or isinstance(bound, bool):
-                raise Fault("The 'randomInt' function expects whole numbers.")
-        if upper < lower:
-            raise Fault("upper is less than lower")
-        return lower if upper == lower else lower + self.noise() % (upper - lower)
+        return random_int(arguments, self._pick)
 
     def _random_port(self, arguments: Mapping[str, Any], scope: Scope) -> Any:
         del arguments, scope
@@ -139,8 +145,8 @@ class StepLookups:
 _PURE: Final[dict[str, Callable[[StepLookups, Mapping[str, Any], Scope], Any]]] = {
     "now": StepLookups._now,  # noqa: SLF001 - one module
     "id": StepLookups._id,  # noqa: SLF001
-    "ksuid": StepLookups._id,  # noqa: SLF001
-    "nanoId": StepLookups._id,  # noqa: SLF001
+    "ksuid": StepLookups._ksuid,  # noqa: SLF001
+    "nanoId": StepLookups._nano_id,  # noqa: SLF001
     "uuid": StepLookups._uuid,  # noqa: SLF001
     "randomInt": StepLookups._random_int,  # noqa: SLF001
     "randomPort": StepLookups._random_port,  # noqa: SLF001

@@ -17,7 +17,7 @@ IMPURE_FUNCTIONS: Final[Mapping[str, Mapping[str, Any]]] = {
     "fileExists": {"uri": REQUIRED, "namespace": None},
     "isFileEmpty": {"uri": REQUIRED, "namespace": None},
     "fileEmpty": {"uri": REQUIRED, "namespace": None},
-    "now": {"timeZone": None, "format": "iso", "existingFormat": None, "locale": None},
+    "now": {"format": "iso", "timeZone": None, "existingFormat": None, "locale": None},
     "uuid": {},
     "id": {},
     "ksuid": {},

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import msgspec
 
 from domain.errors import NotFound
+from domain.expression.chance import ksuid, nano_id, random_int
 from domain.expression.data import read_json
 from domain.expression.errors import Fault
 from domain.expression.filters.dates import format_now, moment_of
@@ -126,11 +128,11 @@ class RuntimeLookups:
             case "id":
                 return chance.new_id()
             case "ksuid":
-                return chance.ksuid(self._world.clock.now())
+                return ksuid(self._world.clock.now(), secrets.randbelow)
             case "nanoId":
-                return chance.nano_id(arguments)
+                return nano_id(arguments, secrets.randbelow)
             case "randomInt":
-                return chance.random_int(arguments)
+                return random_int(arguments, secrets.randbelow)
             case "randomPort":
                 return chance.random_port()
             case _:

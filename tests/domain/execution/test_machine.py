@@ -221,6 +221,21 @@ def test_a_step_that_waited_gives_the_events_of_one_that_did_not() -> None:
     del knew
 
 
+def test_functions_of_chance_keep_to_their_arguments_on_the_executor() -> None:
+    flow = flow_of("""
+id: chance
+namespace: n
+tasks:
+  - id: switch
+    type: io.kestra.plugin.core.flow.Switch
+    value: "{{ nanoId(5, 'a') }} {{ ksuid() | length }} {{ randomInt(4, 5) }}"
+    cases:
+      aaaaa 27 4: [{id: t, type: io.kestra.plugin.core.log.Log, message: yes}]
+""")
+    sentence = given(flow)
+    assert sentence.when(creation(flow)).effect(fx.DispatchTask).request.task["id"] == "t"
+
+
 def test_another_command_while_a_step_waits_breaks_an_invariant() -> None:
     flow = flow_of("""
 id: later
