@@ -7,9 +7,10 @@ from typing import Any, Final
 
 import httpx
 
-from domain.expression.data import read_json, read_yaml, write_yaml
+from domain.expression.data import read_json, read_yaml
 from domain.expression.errors import Fault, LimitFault
 from domain.expression.text import to_json, to_text
+from domain.expression.yaml_text import write_yaml
 
 _SECONDS: Final = 30.0
 _MOST_SECONDS: Final = 300.0

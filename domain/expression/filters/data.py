@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from domain.expression.data import write_yaml
 from domain.expression.ion import write_ion
 from domain.expression.registry import filter_
 from domain.expression.runtime import Run
 from domain.expression.text import to_json
+from domain.expression.yaml_text import write_yaml
 
 
 @filter_("toJson", "json")

@@ -85,7 +85,7 @@ def test_a_body_is_written_by_its_content_type(url: str) -> None:
         contentType="application/x-www-form-urlencoded",
     )
     assert form["body"] == "a=1&b=x+y"
-    assert ask(url, method="POST", body=[1], contentType="application/yaml")["body"] == "- 1\n"
+    assert ask(url, method="POST", body=[1], contentType="application/yaml")["body"] == " - 1\n"
 
 
 def test_query_and_headers_are_sent_but_no_other_content_type(url: str) -> None:
