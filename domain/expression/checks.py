@@ -37,14 +37,14 @@ def is_empty(run: Run, value: Any) -> bool:
 def is_even(run: Run, value: Any) -> bool:
     """Tell whether a whole number is even."""
     del run
-    return _whole(value) % 2 == 0
+    return _whole("even", value) % 2 == 0
 
 
 @test_("odd")
 def is_odd(run: Run, value: Any) -> bool:
     """Tell whether a whole number is odd."""
     del run
-    return _whole(value) % 2 == 1
+    return _whole("odd", value) % 2 == 1
 
 
 @test_("iterable")
@@ -63,10 +63,14 @@ def is_map(run: Run, value: Any) -> bool:
 
 @test_("json")
 def is_json(run: Run, value: Any) -> bool:
-    """Tell whether a text reads as JSON."""
+    """Tell whether a text reads as JSON; a blank one does."""
     del run
-    if not isinstance(value, str):
+    if value is None:
         return False
+    if not isinstance(value, str):
+        raise Fault(f"The 'json' test expects a text, not {class_name(value)}.")
+    if not value.strip():
+        return True
     try:
         json.loads(value)
     except (ValueError, RecursionError):
@@ -81,9 +85,9 @@ def is_equal_to(run: Run, value: Any, other: Any) -> bool:
     return equal(value, other)
 
 
-def _whole(value: Any) -> int:
+def _whole(name: str, value: Any) -> int:
     if value is None:
-        raise Fault('Can not pass null value to "even" or "odd" test.')
+        raise Fault(f'Can not pass null value to "{name}" test.')
     if not isinstance(value, int) or isinstance(value, bool):
         raise Fault(f"A whole number is expected, not {class_name(value)}")
     return value

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from domain.expression.errors import Fault, LimitFault, UndefinedVariable
 from domain.expression.members import read_member
-from domain.expression.operators import UNARY
+from domain.expression.operators import UNARY, holds
 from domain.expression.runtime import Evaluator, Run
 from domain.expression.text import java_text
 from domain.expression.values import truth
@@ -92,8 +92,18 @@ def local_name(name: str, offset: int) -> Evaluator:
     return read
 
 
-def attribute(target: Evaluator, key: str, offset: int, hint: str) -> Evaluator:
-    """Return the closure of `target.key`."""
+def attribute(
+    target: Evaluator, key: str, offset: int, hint: str, variable: str | None = None
+) -> Evaluator:
+    """Return the closure of `target.key`.
+
+    Args:
+        target: what has the key.
+        key: its name.
+        offset: for errors.
+        hint: for the error about a missing key.
+        variable: the target's name where it is a variable: where that is null, the error names it.
+    """
 
     def read(run: Run) -> Any:
         value = target(run)
@@ -105,8 +115,9 @@ def attribute(target: Evaluator, key: str, offset: int, hint: str) -> Evaluator:
         try:
             return read_member(value, key)
         except KeyError:
-            raise run.undefined(key, offset, hint) from None
-        except Fault as fault:
+            missing = variable if variable is not None and value is None else key
+            raise run.undefined(missing, offset, hint) from None
+        except NET as fault:
             raise run.error(fault, offset) from None
 
     return read
@@ -122,7 +133,7 @@ def item(target: Evaluator, key: Evaluator, offset: int) -> Evaluator:
             return read_member(value, wanted)
         except KeyError:
             raise run.undefined(java_text(wanted)[:200], offset) from None
-        except Fault as fault:
+        except NET as fault:
             raise run.error(fault, offset) from None
 
     return read
@@ -258,3 +269,19 @@ def failing_filter(reason: str, offset: int) -> Callable[[Run, Any], Any]:
         raise run.error(Fault(reason), offset)
 
     return fail
+
+
+def contains(left: Evaluator, right: Evaluator, offset: int) -> Evaluator:
+    """Tell whether one value holds another; null holds nothing, whatever is asked for."""
+
+    def contains(run: Run) -> bool:
+        first = left(run)
+        if first is None:
+            return False
+        second = right(run)
+        try:
+            return holds(first, second, run)
+        except NET as fault:
+            raise run.error(fault, offset) from None
+
+    return contains

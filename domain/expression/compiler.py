@@ -31,7 +31,6 @@ from domain.expression.syntax import (
     Test,
     Unary,
 )
-from domain.expression.text import java_text
 
 _LOOKUP_STEPS: Final = 10
 
@@ -59,7 +58,8 @@ class ExpressionCompiler:
                     else closures.name(name, offset)
                 )
             case Attribute(target, Literal(str() as key), _, offset):
-                return closures.attribute(self.compile(target), key, offset, "")
+                variable = target.name if isinstance(target, Name) else None
+                return closures.attribute(self.compile(target), key, offset, "", variable)
             case Attribute(target, key_expression, _, offset):
                 return closures.item(self.compile(target), self.compile(key_expression), offset)
             case Call(target, member, arguments, offset):
@@ -191,6 +191,8 @@ class ExpressionCompiler:
             case _:
                 pass
         operate, offset = BINARY[node.operator], node.offset
+        if node.operator == "contains":
+            return closures.contains(left, right, offset)
 
         def binary(run: Run) -> Any:
             first = left(run)
@@ -301,7 +303,7 @@ class ExpressionCompiler:
             writer = run.blocks.get(name) if isinstance(name, str) else None
             try:
                 if writer is None:
-                    raise Fault(f"Block [{java_text(name)}] does not exist.")
+                    return ""
                 run.budget.spend()
                 return run.checked(closures.captured(run, writer))
             except Fault as fault:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from domain.expression import calendar, data, ion
@@ -24,29 +24,26 @@ def range_(run: Run, start: Any, end: Any, increment: Any) -> list[Any]:
 
 @variadic("max")
 def max_(run: Run, *values: Any) -> Any:
-    """Return the largest number."""
-    largest = None
-    for value in _numbers(values):
-        if largest is None or greater(value, largest, run):
-            largest = value
-    return largest
+    """Return the largest number; nulls do not count, and one value alone may be anything."""
+    return _extreme(values, lambda one, other: greater(one, other, run))
 
 
 @variadic("min")
 def min_(run: Run, *values: Any) -> Any:
-    """Return the smallest number."""
-    smallest = None
-    for value in _numbers(values):
-        if smallest is None or less(value, smallest, run):
-            smallest = value
-    return smallest
+    """Return the smallest number; nulls do not count, and one value alone may be anything."""
+    return _extreme(values, lambda one, other: less(one, other, run))
 
 
-def _numbers(values: tuple[Any, ...]) -> tuple[Any, ...]:
-    for value in values:
-        if not is_number(value):
-            raise Fault(f"A number is expected, not {class_name(value)}")
-    return values
+def _extreme(values: tuple[Any, ...], is_better: Callable[[Any, Any], bool]) -> Any:
+    known = [value for value in values if value is not None]
+    if len(known) > 1 and not all(map(is_number, known)):
+        wrong = next(value for value in known if not is_number(value))
+        raise Fault(f"A number is expected, not {class_name(wrong)}")
+    best = None
+    for value in known:
+        if best is None or is_better(value, best):
+            best = value
+    return best
 
 
 @function("fromJson", "json", json=REQUIRED)
@@ -76,10 +73,8 @@ def from_ion(run: Run, text: Any, all_rows: Any) -> Any:
 
 @function("yaml", yaml=REQUIRED)
 def yaml_(run: Run, yaml: Any) -> Any:
-    """Read a YAML text; null stays null."""
+    """Read a YAML text."""
     del run
-    if yaml is None:
-        return None
     if not isinstance(yaml, str):
         raise Fault("The 'yaml' function expects an argument 'yaml' with type string.")
     return data.read_yaml(yaml)

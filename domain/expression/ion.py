@@ -21,6 +21,7 @@ from domain.expression.errors import Fault, LimitFault
 from domain.expression.text import (
     datetime_text,
     decimal_text,
+    duration_number,
     float_text,
     inner_java_text,
     json_string,
@@ -354,6 +355,8 @@ class _Writer:
                 self._add(datetime_text(value))
             case date() if not isinstance(value, datetime):
                 self._add(value.isoformat())
+            case timedelta():
+                self._add(duration_number(value))
             case bytes():
                 self._add("{{" + base64.b64encode(value).decode() + "}}")
             case Mapping():
@@ -377,7 +380,7 @@ def _float(value: float) -> str:
     if math.isnan(value) or math.isinf(value):
         return "nan" if math.isnan(value) else "+inf" if value > 0 else "-inf"
     text = float_text(value)
-    return text.replace("E", "e") if "E" in text else text + "e0"
+    return text if "E" in text else text.removesuffix(".0") + "e0"
 
 
 def _decimal(value: Decimal) -> str:

@@ -135,7 +135,8 @@ class NodeCompiler:
             elif isinstance(found, (list, tuple, AbstractSet)):
                 elements = list(found)
             else:
-                raise run.error(Fault(f"Not an iterable object. Value = [{found}]"), offset)
+                kind = class_name(found)
+                raise run.error(Fault(f"Not an iterable object. Its type is {kind}"), offset)
             if not elements:
                 otherwise(run, out)
                 return
@@ -146,7 +147,6 @@ class NodeCompiler:
                 for index, element in enumerate(elements):
                     run.budget.spend()
                     made.clear()
-                    made[name] = element
                     made["loop"] = {
                         "index": index,
                         "length": length,
@@ -154,6 +154,7 @@ class NodeCompiler:
                         "last": index == length - 1,
                         "revindex": length - index - 1,
                     }
+                    made[name] = element
                     body(run, out)
             except Fault as fault:
                 raise run.error(fault, offset) from None

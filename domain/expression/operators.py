@@ -24,6 +24,7 @@ from domain.expression.values import (
     Comparison,
     Float32,
     class_name,
+    exact,
     is_nan,
     is_number,
     shortest,
@@ -38,6 +39,12 @@ _NAMES: Final = {
     "*": "multiplication",
     "/": "division",
     "%": "modulus",
+}
+_COMPARISONS: Final = {
+    "<": "less than comparison",
+    "<=": "less than or equals comparison",
+    ">": "greater than comparison",
+    ">=": "greater than or equals comparison",
 }
 _LONGEST_NUMERAL: Final = 400
 _FIRST_SURROGATE: Final = 0xD800
@@ -203,11 +210,13 @@ def _ordered(sign: str, left: Any, right: Any) -> int | None:
         first, second = shortest(left), shortest(right)
         if is_nan(first) or is_nan(second):
             return int(is_nan(first)) - int(is_nan(second))
+        if isinstance(first, Decimal) is not isinstance(second, Decimal):
+            first, second = (exact(x) if isinstance(x, float) else x for x in (first, second))
         return int(first > second) - int(first < second)
     moments = _moment(left), _moment(right)
     if moments[0] is None or moments[1] is None:
         raise Fault(
-            f"Could not perform comparison ({sign}): "
+            f"Could not perform {_COMPARISONS[sign]}: "
             f"invalid operands {class_name(left)} and {class_name(right)}"
         )
     return int(moments[0] > moments[1]) - int(moments[0] < moments[1])
@@ -278,7 +287,7 @@ def holds(left: Any, right: Any, run: Run) -> bool:
         return False
     if isinstance(left, str):
         if right is None:
-            raise Fault("A text cannot contain null")
+            return False
         return inner_java_text(right, run.scope.limits.output_characters) in left
     if isinstance(left, Mapping):
         return isinstance(right, (str, int, float, bool)) and right in left
@@ -296,7 +305,7 @@ def member_of(left: Any, right: Any, run: Run) -> bool:
     """Return `left in right`: element of a list, key of a map, or part of a text."""
     if isinstance(right, COLLECTIONS):
         return _among(right, left, run)
-    return holds(right, left, run)
+    return isinstance(right, (str, Mapping)) and holds(right, left, run)
 
 
 def not_member_of(left: Any, right: Any, run: Run) -> bool:
@@ -316,8 +325,9 @@ def stepped(start: Any, end: Any, step: Any, limits: Limits) -> list[Any]:
         Fault: ends that are neither whole numbers nor single letters, or a step of zero.
         LimitFault: more elements than the limits allow.
     """
-    if not isinstance(step, int) or isinstance(step, bool):
-        raise Fault("The step of a range must be a whole number")
+    if not _is_whole(step):
+        raise Fault("The increment of the range function must be a number")
+    step = int(step)
     if step == 0:
         raise Fault("The increment of the range function must be different than 0")
     make: Callable[[int], Any]
@@ -327,8 +337,8 @@ def stepped(start: Any, end: Any, step: Any, limits: Limits) -> list[Any]:
         first, last, make = ord(start), ord(end), chr
     else:
         raise Fault(
-            f"A range goes between two whole numbers or two letters, not from {class_name(start)} "
-            f"to {class_name(end)}"
+            "Arguments of range function must be of type Number or String with a length of 1, "
+            f"not {class_name(start)} and {class_name(end)}"
         )
     numbers = range(first, last + 1, step) if step > 0 else range(first, last - 1, step)
     if first != last and (step > 0) is not (last > first):
@@ -342,7 +352,8 @@ def stepped(start: Any, end: Any, step: Any, limits: Limits) -> list[Any]:
 
 
 def _is_whole(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
+    """Tell whether a value is a number that can be cut to a whole one."""
+    return is_number(value) and not is_nan(value) and abs(value) < 2**64
 
 
 def _is_letter(value: Any) -> bool:

@@ -81,8 +81,12 @@ def split_text(pattern: str, text: str, limit: int, run: Run) -> list[str]:
     return parts
 
 
-def replace_all(pattern: str, text: str, replacement: str, run: Run) -> str:
-    """Replace every match; `$1`, `${name}` and backslashes in the replacement have Java's meaning.
+def replace_all(
+    pattern: str, text: str, replacement: str, run: Run, *, most: int | None = None
+) -> str:
+    """Replace every match, or the first `most`.
+
+    `$1`, `${name}` and backslashes in the replacement have Java's meaning.
 
     Raises:
         Fault: the pattern or the replacement is invalid.
@@ -95,6 +99,8 @@ def replace_all(pattern: str, text: str, replacement: str, run: Run) -> str:
         for found in _ready(pattern, text, run).finditer(
             text, timeout=run.scope.limits.regex_seconds
         ):
+            if most is not None and len(pieces) >= 2 * most:
+                break
             pieces.append(text[start : found.start()])
             pieces.append(_expanded(found, parts))
             size += len(pieces[-1]) + len(pieces[-2])

@@ -147,8 +147,17 @@ def _json(value: Any, out: _Out) -> None:
             out.add(f'"{float_text(value)}"')
         case float() | Decimal():
             out.add(_scalar(value, LONGEST))
+        case timedelta():
+            out.add(duration_number(value))
         case _:
             out.add(json_string(_scalar(value, LONGEST)))
+
+
+def duration_number(value: timedelta) -> str:
+    """Return a duration as data formats show it: seconds with nine decimals."""
+    microseconds = value // timedelta(microseconds=1)
+    sign = "-" if microseconds < 0 else ""
+    return f"{sign}{abs(microseconds) // 1_000_000}.{abs(microseconds) % 1_000_000:06d}000"
 
 
 def json_string(text: str) -> str:

@@ -180,7 +180,16 @@ def _equal_numbers(left: Any, right: Any) -> bool:
     if isinstance(left, Float32) is not isinstance(right, Float32):
         # a number of single precision equals the double that is written alike
         return bool(shortest(left) == shortest(right))
+    if isinstance(left, Decimal) is not isinstance(right, Decimal):
+        left, right = (
+            exact(number) if isinstance(number, float) else number for number in (left, right)
+        )
     return bool(left == right)
+
+
+def exact(number: float) -> Decimal | float:
+    """Return a double as the decimal that is written alike; what is not finite unchanged."""
+    return Decimal(repr(float(shortest(number)))) if math.isfinite(number) else number
 
 
 def shortest(number: Any) -> Any:
@@ -204,7 +213,10 @@ def identity(value: Any) -> Any:
     if isinstance(value, bool):
         return ("boolean", value)
     if isinstance(value, NUMBERS):
-        return ("number", shortest(value))
+        known = shortest(value)
+        if isinstance(known, Decimal) and known.is_finite() and exact(float(known)) == known:
+            known = float(known)  # so that it is one with the double that is written alike
+        return ("number", known)
     if isinstance(value, (str, bytes, datetime, date, time, timedelta)):
         return (type(value).__name__, value)
     return ("null",) if value is None else None

@@ -14,6 +14,8 @@ import subprocess
 import sys
 import threading
 import time
+from datetime import timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final
 
@@ -53,10 +55,12 @@ class JqPool:
         """
         text = value if isinstance(value, str) else _json(value)
         if isinstance(value, str):
+            text = value if value.strip() else "null"
             try:
-                json.loads(value)
-            except (ValueError, RecursionError):
-                raise Fault(f"Unable to parse JSON: {value[:100]}") from None
+                json.loads(text)
+            except (ValueError, RecursionError) as unread:
+                # without the text, which may be a secret
+                raise Fault(f"Unable to parse jq value as JSON: {unread}") from None
         deadline = time.monotonic() + (self._seconds if seconds is None else seconds)
         try:
             child = self._free.get(timeout=max(0.0, deadline - time.monotonic()))
@@ -170,8 +174,8 @@ def _too_slow() -> LimitFault:
 
 
 def _json(value: Any) -> str:
-    """Return plain data as JSON, nulls included."""
-    from domain.expression.text import inner_java_text, to_text
+    """Return plain data as JSON; members of maps that are null are left out, as when printed."""
+    from domain.expression.text import duration_number, inner_java_text, to_text
 
     def plain(item: Any) -> Any:
         match item:
@@ -182,7 +186,15 @@ def _json(value: Any) -> str:
             case list() | tuple() | set() | frozenset():
                 return [plain(part) for part in item]
             case _ if hasattr(item, "items"):
-                return {inner_java_text(key): plain(part) for key, part in item.items()}
+                return {
+                    inner_java_text(key): plain(part)
+                    for key, part in item.items()
+                    if part is not None
+                }
+            case Decimal():
+                return float(item)
+            case timedelta():
+                return float(duration_number(item))
             case _:
                 return to_text(item)
 

@@ -5,21 +5,25 @@ from __future__ import annotations
 from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
 from functools import cmp_to_key
-from typing import Any
+from typing import Any, Final
 
 from domain.expression.errors import Fault, LimitFault
 from domain.expression.operators import greater, less
 from domain.expression.registry import REQUIRED, filter_
 from domain.expression.runtime import Run
 from domain.expression.text import inner_java_text, to_json
-from domain.expression.values import class_name, identity, is_number
+from domain.expression.values import Entry, class_name, identity, is_number
 
 
 def _is_list(value: Any) -> bool:
     return isinstance(value, (list, tuple, AbstractSet))
 
 
-@filter_("default", default=REQUIRED)
+_LISTS: Final = (list,)
+"""What the filters on lists take; a set, which the context may hold as a tuple, is none."""
+
+
+@filter_("default", default=None)
 def default(run: Run, value: Any, other: Any) -> Any:
     """Return another value for one that is missing, null, a blank text or an empty list or map."""
     del run
@@ -71,7 +75,9 @@ def join(run: Run, value: Any, separator: Any) -> Any:
         return None
     if not _is_list(value):
         raise Fault(f"The 'join' filter expects that the input is a list, not {class_name(value)}.")
-    between = "" if separator is None else inner_java_text(separator)
+    if separator is not None and not isinstance(separator, str):
+        raise Fault("The 'join' filter expects a text as argument 'separator'.")
+    between = separator or ""
     longest = run.scope.limits.output_characters
     parts: list[str] = []
     size = 0
@@ -91,7 +97,7 @@ def reverse(run: Run, value: Any) -> Any:
 
 
 def _list_of(value: Any, name: str) -> Any:
-    if not _is_list(value):
+    if not isinstance(value, _LISTS):
         raise Fault(
             f"'{name}' filter can only be applied to List. Actual type was: {class_name(value)}"
         )
@@ -138,9 +144,10 @@ def slice_(run: Run, value: Any, start: Any, end: Any) -> Any:
     del run
     if value is None:
         return None
-    if not isinstance(value, str) and not _is_list(value):
+    if not isinstance(value, (str, *_LISTS)):
         raise Fault(
-            f"Slice filter can only be applied to String, List and array, not {class_name(value)}"
+            "Slice filter can only be applied to String, List and array inputs. "
+            f"Actual type was: {class_name(value)}"
         )
     items: Any = value if isinstance(value, str) else list(value)
     first_index = 0 if start is None else start
@@ -159,19 +166,32 @@ def slice_(run: Run, value: Any, start: Any, end: Any) -> Any:
 def merge(run: Run, value: Any, items: Any) -> Any:
     """Return a map with the entries of another, or a list with the elements of another."""
     del run
-    if value is None:
-        return items
+    if value is None and items is None:
+        raise Fault("The two arguments to be merged are null")
+    if value is None or items is None:
+        return items if value is None else value
     if isinstance(value, Mapping):
         if isinstance(items, Mapping):
             return {**value, **items}
-        if _is_list(items):
-            return {**value, **{item: item for item in items if isinstance(item, str)}}
-    elif _is_list(value):
+        if isinstance(items, _LISTS):
+            return {**value, **{_key(item): item for item in items}}
+        raise Fault(
+            f"Currently, only Maps and Lists can be merged with a Map. Arg: {class_name(items)}"
+        )
+    if isinstance(value, _LISTS):
         if isinstance(items, Mapping):
+            return [*value, *(Entry(key, item) for key, item in items.items())]
+        if isinstance(items, _LISTS):
             return [*value, *items]
-        if _is_list(items):
-            return [*value, *items]
-    raise Fault(f"{class_name(value)} and {class_name(items)} cannot be merged.")
+        raise Fault(
+            f"Currently, only Maps and Lists can be merged with a List. Arg: {class_name(items)}"
+        )
+    raise Fault("The object being filtered is not a Map/List/Array")
+
+
+def _key(item: Any) -> Any:
+    """Return an element as the key of a map; lists and maps by their text."""
+    return inner_java_text(item) if identity(item) is None else item
 
 
 @filter_("keys")
@@ -182,7 +202,7 @@ def keys(run: Run, value: Any) -> Any:
         return None
     if isinstance(value, Mapping):
         return list(value)
-    if _is_list(value):
+    if isinstance(value, _LISTS):
         return list(range(len(value)))
     raise Fault(
         "'keys' filter can only be applied to List, Map, Array. "
@@ -233,9 +253,9 @@ def flatten(run: Run, value: Any) -> Any:
 
 @filter_("distinct", "uniq")
 def distinct(run: Run, value: Any) -> Any:
-    """Return a list without the elements that equal an earlier one."""
+    """Return a list without the elements that equal an earlier one; of null the text `null`."""
     if value is None:
-        return None
+        return "null"
     seen: set[Any] = set()
     kept: list[Any] = []
     for item in _list_of(value, "distinct"):

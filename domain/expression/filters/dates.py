@@ -120,8 +120,8 @@ def date_add(
     return written(later, run.scope, form, zone, locale)
 
 
-def _timestamp(name: str, count: Callable[[timedelta], int]) -> None:
-    def timestamp(run: Run, value: Any, zone: Any, existing: Any) -> int | None:
+def _timestamp(name: str, count: Callable[[timedelta], int | str]) -> None:
+    def timestamp(run: Run, value: Any, zone: Any, existing: Any) -> int | str | None:
         if value is None:
             return None
         return count(moment_of(value, run.scope, zone, existing) - _EPOCH)
@@ -131,5 +131,6 @@ def _timestamp(name: str, count: Callable[[timedelta], int]) -> None:
 
 _timestamp("timestamp", lambda span: span // timedelta(seconds=1))
 _timestamp("timestampMilli", lambda span: span // timedelta(milliseconds=1))
-_timestamp("timestampMicro", lambda span: span // timedelta(microseconds=1))
-_timestamp("timestampNano", lambda span: span // timedelta(microseconds=1) * 1_000)
+# the two finest are texts, as in Kestra
+_timestamp("timestampMicro", lambda span: str(span // timedelta(microseconds=1)))
+_timestamp("timestampNano", lambda span: str(span // timedelta(microseconds=1) * 1_000))

@@ -30,12 +30,12 @@ _CONVERSION: Final = re.compile(
 
 @filter_("abs")
 def abs_(run: Run, value: Any) -> Any:
-    """Return a number without its sign; null stays null."""
+    """Return a number without its sign."""
     del run
     if value is None:
-        return None
+        raise Fault('Can not pass null value to "abs" filter.')
     if not is_number(value):
-        raise Fault(f"A number is expected, not {class_name(value)}")
+        raise Fault(f"The 'abs' filter does require as input a number, not {class_name(value)}.")
     return Float32(abs(value)) if isinstance(value, Float32) else abs(value)
 
 
@@ -54,9 +54,7 @@ def number(run: Run, value: Any, kind: Any) -> Any:
     if kind is None:
         return _inferred(value)
     reader = _READERS.get(kind) if isinstance(kind, str) else None
-    if reader is None:
-        raise Fault(f"'number' filter: unknown type {inner_java_text(kind)[:40]}")
-    return reader(value)
+    return _inferred(value) if reader is None else reader(value)
 
 
 def _unreadable(text: str) -> Fault:
@@ -73,9 +71,15 @@ def _whole(text: str, bits: int | None) -> int:
 
 
 def _double(text: str) -> float:
-    if not _DECIMAL.fullmatch(text.strip()):
+    plain = text.strip()
+    named = _NAMED.get(plain)
+    if named is not None:
+        return named
+    if plain[-1:] in ("d", "D", "f", "F"):
+        plain = plain[:-1]
+    if not _DECIMAL.fullmatch(plain):
         raise _unreadable(text)
-    return float(text)
+    return float(plain)
 
 
 def _decimal(text: str) -> Decimal:
@@ -87,6 +91,12 @@ def _decimal(text: str) -> Decimal:
         raise _unreadable(text) from None
 
 
+_NAMED: Final = {
+    "NaN": math.nan,
+    "Infinity": math.inf,
+    "+Infinity": math.inf,
+    "-Infinity": -math.inf,
+}
 _READERS: Final[dict[str, Callable[[str], Any]]] = {
     "INT": lambda text: _whole(text, 32),
     "LONG": lambda text: _whole(text, 64),
@@ -132,7 +142,9 @@ def number_format(run: Run, value: Any, pattern: Any, locale: Any) -> Any:
     if value is None:
         return None
     if not is_number(value):
-        raise Fault(f"A number is expected, not {class_name(value)}")
+        raise Fault(
+            f"The input for the 'numberFormat' filter has to be a number, not {class_name(value)}."
+        )
     form = _DEFAULT_PATTERN if pattern is None else pattern
     if not isinstance(form, str) or len(form) > _LONGEST_PATTERN:
         raise Fault("The 'numberFormat' filter expects a short text as argument 'format'.")

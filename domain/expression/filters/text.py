@@ -24,13 +24,23 @@ _ESCAPED: Final[dict[str, Callable[[str], str]]] = {
     "double": lambda text: text.replace('"', '\\"'),
     "shell": lambda text: text.replace("'", "'\\''"),
 }
-_NOT_SLUG: Final = regex.compile(r"[^\w]+")
-_EDGES: Final = regex.compile(r"^-+|-+$")
+_NOT_SLUG: Final = regex.compile(r"[^a-z0-9 \t\n\r\f\v-]+")
+_DASHES: Final = regex.compile(r"[\s-]+")
 _LINE_ENDS: Final = regex.compile(r"\r\n|\n|\r")
 
 
 def _shown(run: Run, value: Any) -> str:
     return java_text(value, run.scope.limits.output_characters)
+
+
+def _text_of(filter_name: str, value: Any) -> str:
+    """Return the value of a filter that takes texts only."""
+    if not isinstance(value, str):
+        raise Fault(
+            f"The '{filter_name}' filter expects a text, not {class_name(value)}: "
+            "put `| string` before it."
+        )
+    return value
 
 
 def _argument(filter_name: str, name: str, value: Any) -> str:
@@ -61,17 +71,16 @@ def lower(run: Run, value: Any) -> Any:
 def nl2br(run: Run, value: Any) -> Any:
     """Return the text with HTML line breaks in place of its line ends."""
     del run
-    if value is not None and not isinstance(value, str):
-        raise Fault("The 'nl2br' filter expects a text.")
-    return None if value is None else _LINE_ENDS.sub("<br />", value)
+    return None if value is None else _LINE_ENDS.sub("<br />", _text_of("nl2br", value))
 
 
 @filter_("capitalize")
 def capitalize(run: Run, value: Any) -> Any:
     """Return the text with its first letter in capitals, the rest as it is."""
+    del run
     if value is None:
         return None
-    text = _shown(run, value)
+    text = _text_of("capitalize", value)
     for index, character in enumerate(text):
         if not character.isspace():
             return text[:index] + character.upper() + text[index + 1 :]
@@ -81,12 +90,14 @@ def capitalize(run: Run, value: Any) -> Any:
 @filter_("title")
 def title(run: Run, value: Any) -> Any:
     """Return the text with the first letter of each word in capitals, the rest as it is."""
+    del run
     if value is None:
         return None
     letters: list[str] = []
     starts = True
-    for character in _shown(run, value):
-        letters.append(character.title() if starts else character)
+    for character in _text_of("title", value):
+        titled = character.title() if starts else character
+        letters.append(titled if len(titled) == 1 else character)
         starts = character.isspace()
     return "".join(letters)
 
@@ -94,7 +105,8 @@ def title(run: Run, value: Any) -> Any:
 @filter_("trim")
 def trim(run: Run, value: Any) -> Any:
     """Return the text without control characters and blanks at its ends."""
-    return None if value is None else _shown(run, value).strip(_BLANKS)
+    del run
+    return None if value is None else _text_of("trim", value).strip(_BLANKS)
 
 
 _BLANKS: Final = "".join(map(chr, range(33)))
@@ -102,15 +114,19 @@ _BLANKS: Final = "".join(map(chr, range(33)))
 
 @filter_("abbreviate", length=REQUIRED)
 def abbreviate(run: Run, value: Any, length: Any) -> Any:
-    """Return at most `length` characters, three dots included."""
+    """Return at most `length` characters, three dots included; a text of just that length, too."""
+    del run
     if value is None:
         return None
-    text, size = _shown(run, value), _count("abbreviate", "length", length)
+    text, size = _text_of("abbreviate", value), _count("abbreviate", "length", length)
     if size < 0:
         raise Fault("Invalid argument to abbreviate filter; must be greater than zero")
-    if len(text) <= size:
+    if len(text) < size or len(text) <= len(_DOTS):
         return text
-    return text[: size - 3] + "..." if size > 3 else text[:size]
+    return text[: size - len(_DOTS)] + _DOTS if size > len(_DOTS) else text[:size]
+
+
+_DOTS: Final = "..."
 
 
 @filter_("split", delimiter=REQUIRED, limit=0)
@@ -120,12 +136,15 @@ def split(run: Run, value: Any, delimiter: Any, limit: Any) -> Any:
         return None
     pattern = _argument("split", "delimiter", delimiter)
     count = _count("split", "limit", 0 if limit is None else limit)
-    return split_text(pattern, _shown(run, value), count, run)
+    return split_text(pattern, _text_of("split", value), count, run)
 
 
 @filter_("replace", replace_pairs=REQUIRED, regexp=False)
 def replace(run: Run, value: Any, pairs: Any, regexp: Any) -> Any:
-    """Replace every key of a map by its value, in texts, and in the texts of lists and maps."""
+    """Replace every key of a map by its value, in texts, and in the texts of lists and maps.
+
+    Keys of maps stay as they are.
+    """
     if value is None:
         return None
     if not isinstance(pairs, Mapping):
@@ -143,9 +162,7 @@ def _replaced(
 ) -> Any:
     if isinstance(value, Mapping):
         return {
-            _replaced_key(run, key, replacements, is_pattern=is_pattern): _replaced(
-                run, item, replacements, is_pattern=is_pattern
-            )
+            key: _replaced(run, item, replacements, is_pattern=is_pattern)
             for key, item in value.items()
         }
     if isinstance(value, (list, tuple)):
@@ -164,20 +181,12 @@ def _replaced(
     return text
 
 
-def _replaced_key(
-    run: Run, key: Any, replacements: list[tuple[str, str]], *, is_pattern: bool
-) -> Any:
-    if isinstance(key, str):
-        return _replaced(run, key, replacements, is_pattern=is_pattern)
-    return key
-
-
 @filter_("startsWith", value=REQUIRED)
 def starts_with(run: Run, text: Any, value: Any) -> bool:
     """Tell whether the text starts with another."""
     if text is None:
         raise Fault("The 'startsWith' filter cannot be applied to null.")
-    return _shown(run, text).startswith(_argument("startsWith", "value", value))
+    return _shown(run, text).startswith(_part(run, "startsWith", value))
 
 
 @filter_("endsWith", value=REQUIRED)
@@ -185,7 +194,13 @@ def ends_with(run: Run, text: Any, value: Any) -> bool:
     """Tell whether the text ends with another."""
     if text is None:
         raise Fault("The 'endsWith' filter cannot be applied to null.")
-    return _shown(run, text).endswith(_argument("endsWith", "value", value))
+    return _shown(run, text).endswith(_part(run, "endsWith", value))
+
+
+def _part(run: Run, name: str, value: Any) -> str:
+    if value is None:
+        raise Fault(f"The '{name}' filter expects a value.")
+    return _shown(run, value)
 
 
 def _cut(
@@ -194,7 +209,10 @@ def _cut(
     def cut(run: Run, value: Any, separator: Any) -> Any:
         if value is None:
             return None
-        text, by = _shown(run, value), _argument(name, "separator", separator)
+        text = _shown(run, value)
+        if separator is None:
+            return text if before else ""
+        by = _argument(name, "separator", separator)
         at = find(text, by)
         if at < 0:
             return text if before else ""
@@ -213,14 +231,14 @@ substring_after_last = _cut("substringAfterLast", str.rfind, before=False)
 @filter_("indent", amount=REQUIRED, prefix=" ")
 def indent(run: Run, value: Any, amount: Any, prefix: Any) -> Any:
     """Put a prefix, some number of times, before every line but the first."""
-    return None if value is None else _indented(run, value, amount, prefix)
+    return value if value is None or value == "" else _indented(run, value, amount, prefix)
 
 
 @filter_("nindent", amount=REQUIRED, prefix=" ")
 def nindent(run: Run, value: Any, amount: Any, prefix: Any) -> Any:
     """Put a line break, and then a prefix before every line."""
-    if value is None:
-        return None
+    if value is None or value == "":
+        return value
     text = _shown(run, value)
     end = _LINE_ENDS.search(text)
     return _indented(run, (end.group() if end else "\n") + text, amount, prefix)
@@ -242,7 +260,10 @@ def _indented(run: Run, value: Any, amount: Any, prefix: Any) -> str:
 def escape_char(run: Run, value: Any, kind: Any) -> Any:
     """Escape quotes for `single`, `double` or `shell`, also inside lists and maps."""
     if not isinstance(kind, str) or kind not in _ESCAPED:
-        raise Fault("The 'escapeChar' filter expects an argument 'type' single, double or shell.")
+        raise Fault(
+            "The 'escapeChar' filter expects the value of 'type' to be either 'single', 'double', "
+            "or 'shell'."
+        )
     return _escaped(run, value, _ESCAPED[kind])
 
 
@@ -271,8 +292,8 @@ def slugify(run: Run, value: Any) -> Any:
     if value is None:
         return None
     plain = unicodedata.normalize("NFD", _shown(run, value)).encode("ascii", "ignore").decode()
-    dashed = _NOT_SLUG.sub("-", plain.replace("_", "-").lower())
-    return str(_EDGES.sub("", dashed))
+    kept = _NOT_SLUG.sub("", plain.replace("_", "-").lower())
+    return str(_DASHES.sub("-", kept)).strip("-")
 
 
 @filter_("string")
@@ -284,15 +305,19 @@ def string(run: Run, value: Any) -> Any:
 @filter_("urlencode")
 def url_encode(run: Run, value: Any) -> Any:
     """Encode as a form does: blanks become plus signs."""
-    return None if value is None else quote_plus(_shown(run, value), safe="*").replace("~", "%7E")
+    del run
+    if value is None:
+        return None
+    return quote_plus(_text_of("urlencode", value), safe="*").replace("~", "%7E")
 
 
 @filter_("urldecode")
 def url_decode(run: Run, value: Any) -> Any:
     """Decode what `urlencode` makes."""
+    del run
     if value is None:
         return None
-    text = _shown(run, value)
+    text = _text_of("urldecode", value)
     if _BAD_PERCENT.search(text):
         raise Fault("URLDecoder: Illegal hex characters in escape (%) pattern")
     return unquote_plus(text)
@@ -320,7 +345,9 @@ def base64_decode(run: Run, value: Any) -> Any:
         padded = text + "=" * (-len(text) % 4)
         return base64.b64decode(padded, validate=True).decode(errors="replace")
     except (binascii.Error, ValueError):
-        raise Fault("Illegal base64 text") from None
+        raise Fault(
+            "Please provide a correctly Base64 encoded string containing an UTF-8 string"
+        ) from None
 
 
 def _digest(name: str) -> None:

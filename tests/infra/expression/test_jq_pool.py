@@ -18,14 +18,21 @@ def jq() -> Iterator[JqPool]:
 
 
 def test_a_program_gives_the_list_of_its_results(jq: JqPool) -> None:
-    assert jq.run(".a[] | . * 2", {"a": [1, 2, Decimal("1.5")]}) == [2, 4, "1.51.5"]
+    assert jq.run(".a[] | . * 2", {"a": [1, 2, Decimal("1.5")]}) == [2, 4, 3]
     assert jq.run("4 / 2, 10 / 4", None) == [2, 2.5]
 
 
 def test_a_text_is_read_as_json_first(jq: JqPool) -> None:
     assert jq.run(".a", '{"a": null}') == [None]
-    with pytest.raises(Fault, match="Unable to parse JSON"):
-        jq.run(".", "no json")
+    assert jq.run(".", " ") == [None]
+    with pytest.raises(Fault, match="Unable to parse jq value as JSON") as caught:
+        jq.run(".", "a secret")
+    assert "a secret" not in str(caught.value)
+
+
+def test_members_that_are_null_are_left_out_as_when_printed(jq: JqPool) -> None:
+    assert jq.run("length", {"a": 1, "b": None}) == [1]
+    assert jq.run("length", [None]) == [1]
 
 
 def test_the_environment_is_empty(jq: JqPool, monkeypatch: pytest.MonkeyPatch) -> None:
