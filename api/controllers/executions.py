@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
+from typing import Any
 
 import msgspec
 from litestar import Controller, delete, get, post
@@ -18,6 +19,7 @@ from api.controllers.filters import EXECUTION_FLAT
 from api.controllers.http import Http, Segment
 from api.errors import invalid_entity, not_found
 from api.events import event_page
+from api.export import columns, csv
 from api.labels import CORRELATION_ID
 from api.parameters import Parameters, read_page, read_query
 from api.reading import missing_execution, require_execution
@@ -31,6 +33,7 @@ from domain.ids import DEFAULT_TENANT
 from domain.record.topics import EXECUTION_EVENTS
 from projections.search import Filter, Operation, Query
 
+_EXPORTED_AT_ONCE = 200
 _DISTINCT = {"NAMESPACE": "namespace", "FLOW_ID": "flowId", "STATE": "state"}
 
 
@@ -70,6 +73,15 @@ class Executions(Controller):
         """Return the namespaces that have or had flows."""
         queries = context(request).ports.queries.flows
         return reply.json(await queries.namespaces(DEFAULT_TENANT, deleted=True))
+
+    @get("/export/by-query/csv", operation_id="exportExecutions", status_code=200)
+    async def export(self, request: Http) -> Reply:
+        """Return the executions found as CSV, oldest first."""
+        own = context(request)
+        query = read_query(Parameters.of(request), EXECUTION_FLAT, paged=False)
+        found = await own.ports.queries.executions.every(query)
+        head = columns(_exported(own, execution) for execution in found)
+        return csv("executions.csv", head, _rows(own, found))
 
     @get("/distinct-field-values", operation_id="findDistinctFieldValues", status_code=200)
     async def distinct(self, request: Http) -> Reply:
@@ -154,6 +166,21 @@ async def _require_past(own: Context, execution_id: str, at: int) -> Execution:
     if found is None:
         raise invalid_entity(f"at: the execution has the events 1 to {last.sequence}, not {at}")
     return found
+
+
+def _exported(own: Context, execution: Execution) -> list[str]:
+    """Return the members of an execution, task runs included, which are filled in later."""
+    names = list(own.view(execution))
+    names.insert(names.index("flowRevision") + 1, "taskRunList")
+    return names
+
+
+async def _rows(own: Context, found: Sequence[Execution]) -> AsyncIterator[dict[str, Any]]:
+    for start in range(0, len(found), _EXPORTED_AT_ONCE):
+        batch = found[start : start + _EXPORTED_AT_ONCE]
+        for execution in await own.ports.queries.executions.with_task_runs(batch):
+            yield own.view(execution)
+            execution.task_runs = {}  # it has been sent
 
 
 def stream(own: Context, events: AsyncIterator[bytes]) -> EventStream:

@@ -16,6 +16,7 @@ from api.context import Context, context
 from api.controllers.filters import FLOW_FLAT
 from api.controllers.http import Http
 from api.errors import illegal_argument, not_found
+from api.export import columns, csv, each
 from api.flow_validation import check_json, validate_documents, validate_part
 from api.forms import read_form, require_upload
 from api.matching import holds
@@ -116,6 +117,17 @@ class FlowBulk(Controller):
     async def export_query(self, request: Http) -> Reply:
         """Return the sources of the flows found as a ZIP."""
         return _zip(await _found(request))
+
+    @get("/export/by-query/csv", operation_id="exportFlows", status_code=200)
+    async def export_csv(self, request: Http) -> Reply:
+        """Return every revision of the flows found as CSV."""
+        own = context(request)
+        views = [
+            flows.shown(own, revision, source=False)
+            for found in await _found(request)
+            for revision in own.ports.flows.revisions(found.tenant, found.namespace, found.id)
+        ]
+        return csv("flows.csv", columns(views), each(views))
 
     @post("/import", operation_id="importFlows", status_code=200)
     async def import_(self, request: Http) -> Reply:

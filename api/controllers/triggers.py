@@ -15,6 +15,7 @@ from api.context import Context, context, user_name
 from api.controllers.execution_actions import TWO
 from api.controllers.http import Http, Segment
 from api.errors import ApiError, illegal_state, not_found
+from api.export import columns, csv, each
 from api.labels import LabelBody, checked_labels
 from api.parameters import Parameters, read_page, read_query, read_sorts
 from api.reply import Reply
@@ -93,6 +94,14 @@ class Triggers(Controller):
         query = read_query(Parameters.of(request), _FLAT)
         found = await own.ports.queries.triggers.search(query)
         return reply.page([_declared_view(own, trigger) for trigger in found.results], found.total)
+
+    @get("/export/by-query/csv", operation_id="exportTriggers", status_code=200)
+    async def export(self, request: Http) -> Reply:
+        """Return the triggers found as CSV."""
+        query = read_query(Parameters.of(request), _FLAT, paged=False)
+        found = await context(request).ports.queries.triggers.every(query)
+        views = [trigger_view(trigger) for trigger in found]
+        return csv("triggers.csv", columns(views), each(views))
 
     @get("/{namespace:str}/{flow_id:str}", operation_id="searchTriggersForFlow", status_code=200)
     async def of_flow(self, request: Http, namespace: Segment, flow_id: Segment) -> Reply:

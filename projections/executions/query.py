@@ -182,6 +182,14 @@ class ExecutionQueries:
 
         return await asyncio.to_thread(scan)
 
+    async def with_task_runs(self, executions: Sequence[Execution]) -> Sequence[Execution]:
+        """Fill in the task runs of executions that came without; returns the same executions."""
+        found = await asyncio.to_thread(self._task_runs.of, [each.id for each in executions])
+        for execution in executions:
+            runs = found.get(execution.id, [])
+            execution.task_runs = {run.id: run.body for run in runs}
+        return executions
+
     async def distinct(self, query: Query, field: str, size: int = 100) -> list[str]:
         """Return the values of `namespace`, `flowId` or `state` among what a query finds.
 
