@@ -25,6 +25,7 @@ from domain.ports.gateway import CommandGateway, ExecutionWindow, FlowWriter, Tr
 from domain.ports.kv import KeyValues
 from domain.ports.log import LogReader, LogWriter
 from domain.ports.metrics import Metrics, NoMetrics
+from domain.ports.slots import Slots
 from domain.ports.stores import Blobs, Flows
 from projections.charts.query import ChartQueries
 from projections.executions.query import ExecutionQueries
@@ -61,6 +62,7 @@ class ApiDependencies:
     flow_writer: FlowWriter
     blobs: Blobs
     queries: Queries
+    slots: Slots
     kv: KeyValues
     dashboards: KeyValues
     """Sources of dashboards by id, in the namespace `dashboards`."""

@@ -384,6 +384,7 @@ def _webserver(shop: _Shop) -> None:
     from infra.expression.chance import new_id
     from infra.expression.lookups import Place, RuntimeLookups
     from infra.gateway import LogGateway
+    from infra.slots import LogSlots
     from infra.triggers import LogTriggerGateway
     from projections.charts.query import ChartQueries
     from projections.executions.query import ExecutionQueries
@@ -403,6 +404,7 @@ def _webserver(shop: _Shop) -> None:
     writer = LogFlowWriter(shop.log, shop.flows)
     triggers = LogTriggerGateway(shop.log)
     dashboards = KeyValueStore(shop.log, shop.clock, shop.fatal, topic=DASHBOARDS)
+    slots = LogSlots(shop.log, shop.fatal)
     server = shop.config.server
     accounts = (
         ConfiguredAccount(server.username, server.password)
@@ -431,6 +433,7 @@ def _webserver(shop: _Shop) -> None:
         catalogue=CORE_CATALOGUE,
         new_id=new_id,
         now=now,
+        slots=slots,
         kv=shop.kv,
         dashboards=dashboards,
         files=shop.files,
@@ -445,6 +448,7 @@ def _webserver(shop: _Shop) -> None:
     shop.assembly.add(window.start, window.close)
     shop.assembly.add(triggers.start, triggers.close)
     shop.assembly.add(dashboards.start, dashboards.close)
+    shop.assembly.add(None, slots.close)
     if shop.config.data.examples:
         folder = Path(shop.config.data.examples)
         shop.assembly.add(lambda: writer.seed(sorted(folder.glob("*.yaml"))), None)

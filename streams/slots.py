@@ -62,7 +62,7 @@ class SlotKeeper:
             try:
                 answers = [
                     Outgoing(EXECUTION_COMMANDS, answer.execution_id, encode(answer))
-                    for answer in _fold(known, record)
+                    for answer in fold_wish(known.flows, record)
                 ]
             except UnreadableRecord as error:
                 _log.warning("slots: dead letter: %s", error)
@@ -78,19 +78,24 @@ class SlotKeeper:
         first, _ = self._log.reader.bounds(FLOW_SLOTS, upto.partition)
         for record in self._log.reader.read(FLOW_SLOTS, upto.partition, first, upto.offset):
             try:
-                _fold(fresh, record)
+                fold_wish(fresh.flows, record)
             except UnreadableRecord as error:
                 _log.warning("slots: ignored: %s", error)
         return fresh
 
 
-def _fold(partition: _Partition, record: Record) -> list[RecordSlot]:
+def fold_wish(flows: dict[str, FlowSlots], record: Record) -> list[RecordSlot]:
+    """Fold a record of `flow.slots` into the slots of flows by key; returns the answers it earns.
+
+    Raises:
+        UnreadableRecord: the record is no wish.
+    """
     flow_key, _, execution_id = record.key.rpartition("/")
-    slots = partition.flows.setdefault(flow_key, FlowSlots())
+    slots = flows.setdefault(flow_key, FlowSlots())
     if record.value is None:
         answers = slots.free(execution_id)
     else:
         answers = slots.take(_CODEC.decode(record))
     if slots.is_empty:
-        del partition.flows[flow_key]
+        del flows[flow_key]
     return answers

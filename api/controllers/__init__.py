@@ -1,6 +1,7 @@
 """The routes, one module per resource."""
 
 from api.controllers import (
+    concurrency,
     dashboards,
     execution_actions,
     execution_bulk,
@@ -36,6 +37,7 @@ ROUTES = [
     *flows.ROUTES,
     *flow_bulk.ROUTES,
     *graphs.ROUTES,
+    *concurrency.ROUTES,
     *logs.ROUTES,
     *kv.ROUTES,
     *namespaces.ROUTES,

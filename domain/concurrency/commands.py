@@ -26,6 +26,8 @@ class TakeSlot(msgspec.Struct, kw_only=True, frozen=True, omit_defaults=True):
     """Which asking of the execution this is: a restart asks anew. Answers repeat it."""
     forced: bool = False
     """It runs already, beyond the limit: count it."""
+    issuer: str = ""
+    """Who asked for it by hand; empty: the executor, for an execution."""
 
 
 def slot_record_key(flow_key: str, execution_id: str) -> str:

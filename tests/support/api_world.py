@@ -44,6 +44,7 @@ from infra.embedded.search import SqliteReadStore
 from infra.flows import FlowStore, LogFlowWriter
 from infra.gateway import LogGateway
 from infra.kv import KeyValueStore
+from infra.slots import LogSlots
 from infra.storage.namespace_files import StoredNamespaceFiles
 from infra.triggers import LogTriggerGateway
 from projections.charts.query import ChartQueries
@@ -152,6 +153,7 @@ class World:
         self.kv.start()
         self.dashboards = KeyValueStore(self.log, _WorldClock(self), topic=DASHBOARDS)
         self.dashboards.start()
+        self.slots = LogSlots(self.log)
         self.triggers = LogTriggerGateway(self.log)
         self.triggers.start()
         models = [EXECUTIONS, TASK_RUNS, FLOW_DOCUMENTS, LOG_DOCUMENTS, METRIC_DOCUMENTS, TRIGGERS]
@@ -164,6 +166,7 @@ class World:
 
     def close(self) -> None:
         self.triggers.close()
+        self.slots.close()
         self.kv.close()
         self.dashboards.close()
         self.flow_store.close()
@@ -189,6 +192,7 @@ class World:
                 triggers=TriggerQueries(self.store, clock),
             ),
             "triggers": self.triggers,
+            "slots": self.slots,
             "kv": self.kv,
             "dashboards": self.dashboards,
             "files": StoredNamespaceFiles(self.blobs, _WorldClock(self)),
