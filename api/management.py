@@ -26,6 +26,8 @@ _PROBE_SECONDS = 5.0
 
 Probe = Callable[[], bool]
 """True when a part of the process works. May block; called on a thread."""
+Detail = Callable[[], Any]
+"""Returns what a part of the process does now, as a JSON value."""
 
 
 class Exposition(Protocol):
@@ -44,6 +46,7 @@ def create_management_app(
     liveness: Mapping[str, Probe] | None = None,
     readiness: Mapping[str, Probe] | None = None,
     information: Mapping[str, Any] | None = None,
+    details: Mapping[str, Detail] | None = None,
 ) -> Application:
     """Return the application of the management port.
 
@@ -51,10 +54,16 @@ def create_management_app(
         metrics: what `/prometheus` shows.
         liveness: by name, what must hold or the process is to be restarted.
         readiness: by name, what must hold before requests are sent here.
-        information: what `/info` shows.
+        information: what `/about` shows.
+        details: by name, what `/{name}` shows: of a scheduler the triggers it fires, of a worker
+            the tasks it runs.
     """
     return _Management(
-        metrics, dict(liveness or {}), dict(readiness or {}), dict(information or {})
+        metrics,
+        dict(liveness or {}),
+        dict(readiness or {}),
+        dict(information or {}),
+        dict(details or {}),
     )
 
 
@@ -65,11 +74,13 @@ class _Management:
         liveness: dict[str, Probe],
         readiness: dict[str, Probe],
         information: dict[str, Any],
+        details: dict[str, Detail],
     ) -> None:
         self._metrics = metrics
         self._liveness = liveness
         self._readiness = readiness
         self._information = information
+        self._details = details
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -95,9 +106,10 @@ class _Management:
             "/prometheus": self._prometheus,
             "/metrics": self._names,
             "/info": self._info,
+            "/about": self._about,
             "/loggers": _loggers,
         }
-        route = routes.get(path.rstrip("/"))
+        route = routes.get(path.rstrip("/"), self._other(path.strip("/")))
         if route is None:
             raise not_found()
         if method not in {"GET", "HEAD"}:
@@ -113,7 +125,18 @@ class _Management:
         return _json({"names": names})
 
     async def _info(self) -> tuple[int, bytes, bytes]:
+        return _json({})  # what 1.3 says there
+
+    async def _about(self) -> tuple[int, bytes, bytes]:
         return _json(self._information)
+
+    def _other(self, name: str) -> Callable[[], Awaitable[tuple[int, bytes, bytes]]] | None:
+        detail = self._details.get(name)
+        if detail is not None:
+            return lambda: _detail(detail)
+        head, _, logger = name.partition("/")
+        known = logger == "ROOT" or logger in logging.root.manager.loggerDict
+        return (lambda: _one_logger(logger)) if head == "loggers" and known else None
 
 
 async def _health(probes: Mapping[str, Probe]) -> tuple[int, bytes, bytes]:
@@ -133,6 +156,14 @@ async def _holds(probe: Probe) -> bool:
     except Exception:
         logging.getLogger("tidewheel.api").exception("a health probe failed")
         return False
+
+
+async def _detail(detail: Detail) -> tuple[int, bytes, bytes]:
+    return _json(await asyncio.to_thread(detail))
+
+
+async def _one_logger(name: str) -> tuple[int, bytes, bytes]:
+    return _json(_logger_view(logging.getLogger(None if name == "ROOT" else name)))
 
 
 async def _loggers() -> tuple[int, bytes, bytes]:

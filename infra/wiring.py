@@ -123,6 +123,8 @@ class _Shop:
         self.soon = soon
         config.data.dir.mkdir(parents=True, exist_ok=True)
         self.clock = SystemClock()
+        self.details: dict[str, Callable[[], Any]] = {}
+        """What the management port tells of parts, by path."""
         self.metrics = PrometheusMetrics()
         self.log = open_log(config)
         self.log.ensure_topics([topic.name for topic in CATALOGUE])
@@ -238,6 +240,7 @@ def assemble(config: Config, roles: frozenset[str], fatal: Fatal, soon: Soon) ->
         shop.metrics,
         readiness={"started": shop.assembly.up.is_set},
         information={"version": config.api.version, "roles": sorted(roles)},
+        details=shop.details,
     )
     return shop.assembly
 
@@ -289,6 +292,7 @@ def _executor(shop: _Shop) -> None:
 
 
 def _worker(shop: _Shop) -> None:
+    from api.views.parts import running_view
     from infra.plugins.catalogue import core_plugins
     from infra.plugins.services import task_services
     from streams.worker.worker import Worker
@@ -303,6 +307,7 @@ def _worker(shop: _Shop) -> None:
         shop.fatal,
         life=randomness.token_hex(4),
     )
+    shop.details["worker"] = lambda: running_view(worker.requests())
     shop.assembly.add(worker.start, worker.stop)
 
 
@@ -334,6 +339,7 @@ def _indexer(shop: _Shop) -> None:
 
 
 def _scheduler(shop: _Shop) -> None:
+    from api.views.parts import schedulable_view
     from domain.record.topics import TRIGGER_COMMANDS
     from infra.answers import RuntimeAnswers
     from streams.scheduler.scheduler import GROUP, build_scheduler
@@ -369,6 +375,9 @@ def _scheduler(shop: _Shop) -> None:
         shop.fatal,
         settings=shop.settings,
         encrypt=encrypt,
+    )
+    shop.details["scheduler"] = lambda: schedulable_view(
+        scheduler.stepper.schedulable(), shop.flows
     )
     shop.assembly.add(scheduler.start, scheduler.close)
     shop.assembly.add(watcher.start, watcher.close)

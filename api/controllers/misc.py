@@ -14,6 +14,7 @@ from api.context import Context, context
 from api.controllers.http import Http
 from api.errors import ApiError
 from api.reply import Reply
+from api.usages import usages
 
 
 class BasicAuthCredentials(msgspec.Struct):
@@ -48,6 +49,11 @@ class Misc(Controller):
     async def credential_errors(self) -> Reply:
         """Say what is wrong with the configured credentials: nothing, as the server runs."""
         return reply.json([])
+
+    @get("/api/v1/usages/all", operation_id="getUsages", status_code=200)
+    async def usages(self, request: Http) -> Reply:
+        """Say how many flows and task types there are, and what ran in the last day."""
+        return reply.json(await usages(context(request)))
 
     @post("/api/v1/basicAuth", operation_id="createBasicAuth", status_code=200)
     async def set_credentials(self, request: Http) -> Reply:

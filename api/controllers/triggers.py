@@ -245,7 +245,9 @@ class Triggers(Controller):
         """Forget the running executions of a trigger, and take the next date from now."""
         key = TriggerKey(DEFAULT_TENANT, namespace, flow_id, trigger_id)
         own = context(request)
-        return reply.json(trigger_view(await submit(own, RestartTrigger(**_of(request, key)))))
+        view = trigger_view(await submit(own, RestartTrigger(**_of(request, key))))
+        view.pop("date", None)  # it begins anew
+        return reply.json(view)
 
 
 class TriggersOfTwo(Controller):

@@ -233,6 +233,16 @@ class TriggerStepper:
                 return states[key.text]
         return None
 
+    def schedulable(self) -> list[Trigger]:
+        """Return the triggers of owned partitions that have a next date, by key; not copies."""
+        found = {
+            text: state
+            for states in list(self._partitions.values())
+            for text, state in list(states.items())
+            if state.due_date is not None
+        }
+        return [found[text] for text in sorted(found)]
+
     def due(self, partition: int, text: str, timer_id: str) -> None:
         """Send the command that fires a trigger; called by the timers, on their thread."""
         del partition

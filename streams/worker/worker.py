@@ -184,6 +184,10 @@ class Worker:
         """Attempts that run now."""
         return len(self._running)
 
+    def requests(self) -> list[TaskRequest]:
+        """Return what runs now, oldest first."""
+        return [attempt.request for attempt in list(self._running.values())]
+
     # -- what the consumer tells
 
     def assigned(self, partitions: Sequence[tuple[str, int]]) -> None:

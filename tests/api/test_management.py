@@ -42,6 +42,7 @@ def managed(**readiness: Probe) -> Application:
         liveness={"loop": lambda: True},
         readiness=readiness,
         information={"version": "1.3.13"},
+        details={"worker": lambda: {"runningCount": 1}},
     )
 
 
@@ -79,10 +80,22 @@ async def test_metrics_are_text_and_their_names_json() -> None:
 
 
 async def test_information_and_log_levels_are_shown() -> None:
-    assert (await ask(managed(), "/info")).json() == {"version": "1.3.13"}
+    assert (await ask(managed(), "/info")).json() == {}
+    assert (await ask(managed(), "/about")).json() == {"version": "1.3.13"}
     answer = (await ask(managed(), "/loggers")).json()
     assert "ROOT" in answer["loggers"]
     assert "WARN" in answer["levels"]
+
+
+async def test_one_log_level_is_shown_and_an_unknown_one_refused() -> None:
+    one = (await ask(managed(), "/loggers/ROOT")).json()
+    assert one.keys() == {"configuredLevel", "effectiveLevel"}
+    assert (await ask(managed(), "/loggers/no.such")).status_code == 404
+
+
+async def test_parts_of_the_process_tell_what_they_do() -> None:
+    assert (await ask(managed(), "/worker")).json() == {"runningCount": 1}
+    assert (await ask(managed(), "/scheduler")).status_code == 404
 
 
 async def test_other_paths_and_methods_are_refused() -> None:
