@@ -50,6 +50,8 @@ async def read_json(request: Request[Any, Any, Any], shape: type[T], name: str) 
         return msgspec.json.decode(raw, type=shape)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise _broken(name, raw, error) from None
+    except RecursionError:
+        raise invalid_json(name, "the document is nested too deeply") from None
 
 
 def _broken(name: str, raw: bytes, error: Exception) -> ApiError:

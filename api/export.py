@@ -6,7 +6,7 @@ No record, no head.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping
 from typing import Any
 
 from api.reply import Streamed
@@ -46,7 +46,7 @@ def csv(name: str, head: list[str], records: AsyncIterator[Mapping[str, Any]]) -
 
 async def _lines(
     head: list[str], records: AsyncIterator[Mapping[str, Any]]
-) -> AsyncIterator[bytes]:
+) -> AsyncGenerator[bytes]:
     if not head:
         return
     yield line(head)

@@ -134,7 +134,10 @@ def read_moment(text: str) -> datetime | None:
         found = datetime.fromisoformat(text.replace(" ", "+") if "T" in text else text)
     except ValueError:
         return None
-    return found if found.tzinfo is not None else found.replace(tzinfo=UTC)
+    try:
+        return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
+    except OverflowError:
+        return None
 
 
 def read_page(parameters: Parameters, size: int = 10) -> Page:

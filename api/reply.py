@@ -87,9 +87,15 @@ def empty(status: int = 200) -> Reply:
     return Reply(status)
 
 
+def plain_name(name: str) -> str:
+    """Return a file's name as it may stand between quotes in a header."""
+    ascii_name = name.encode("ascii", "replace").decode()
+    return "".join(c if c.isprintable() and c not in '"\\' else "_" for c in ascii_name)
+
+
 def attachment(name: str, content_type: bytes) -> tuple[tuple[bytes, bytes], ...]:
     """Return the headers of a file to be saved under a name."""
-    plain = name.encode("ascii", "replace").decode().replace('"', "'")
+    plain = plain_name(name)
     value = f"attachment; filename=\"{plain}\"; filename*=utf-8''{quote(name, safe='')}"
     return ((b"content-type", content_type), (b"content-disposition", value.encode()))
 

@@ -152,7 +152,7 @@ def _body(raw: bytes) -> Any:
     if raw.lstrip()[:1] in (b"{", b"["):
         try:
             return msgspec.json.decode(raw)
-        except (msgspec.DecodeError, UnicodeDecodeError):
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             pass
     try:
         return raw.decode()

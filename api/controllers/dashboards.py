@@ -234,7 +234,7 @@ def _only_csv(request: Http) -> None:
 def _csv(name: str, rows: list[dict[str, Any]]) -> Reply:
     headers = (
         (b"content-type", b"application/octet-stream"),
-        (b"content-disposition", f'attachment; filename="{name}"'.encode()),
+        (b"content-disposition", f'attachment; filename="{reply.plain_name(name)}"'.encode()),
     )
     return Reply(200, as_csv(rows), headers=headers)
 

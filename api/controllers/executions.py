@@ -17,7 +17,7 @@ from api.context import Context, context
 from api.controllers.execution_bulk import deletion
 from api.controllers.filters import EXECUTION_FLAT
 from api.controllers.http import Http, Segment
-from api.errors import invalid_entity, not_found
+from api.errors import invalid_entity, not_found, unconvertible
 from api.events import event_page
 from api.export import columns, csv
 from api.labels import CORRELATION_ID
@@ -31,7 +31,7 @@ from domain.execution.history import state_at
 from domain.execution.state import Execution
 from domain.ids import DEFAULT_TENANT
 from domain.record.topics import EXECUTION_EVENTS
-from projections.search import Filter, Operation, Query
+from projections.search import Filter, Operation, Page, Query
 
 _EXPORTED_AT_ONCE = 200
 _DISTINCT = {"NAMESPACE": "namespace", "FLOW_ID": "flowId", "STATE": "state"}
@@ -87,11 +87,14 @@ class Executions(Controller):
     async def distinct(self, request: Http) -> Reply:
         """Return the values of a field among the executions that filters find."""
         parameters = Parameters.of(request)
-        field = parameters.require("field")
+        asked = parameters.require("field")
+        field = _DISTINCT.get(asked, asked)
+        if field not in _DISTINCT.values():
+            raise unconvertible("field", asked, f"Expected one of: {list(_DISTINCT.values())}")
         query = read_query(parameters, paged=False)
-        size = parameters.number("size", 100) or 100
+        size = Page(1, parameters.number("size", 100) or 100).size
         queries = context(request).ports.queries.executions
-        return reply.json(await queries.distinct(query, _DISTINCT.get(field, field), size))
+        return reply.json(await queries.distinct(query, field, size))
 
     @post("/latest", operation_id="getLatestExecutions", status_code=200)
     async def latest(self, request: Http) -> Reply:

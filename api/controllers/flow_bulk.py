@@ -270,7 +270,7 @@ def json_documents(text: str) -> list[str]:
     """Return the flows of a JSON list as texts; raises ApiError 422."""
     try:
         listed = msgspec.json.decode(text, type=list[dict[str, Any]] | dict[str, Any])
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, RecursionError) as error:
         raise illegal_argument(f"The body is no list of flows: {error}") from None
     several = listed if isinstance(listed, list) else [listed]
     return [msgspec.json.encode(item).decode() for item in several]

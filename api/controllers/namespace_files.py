@@ -108,7 +108,7 @@ class NamespaceFiles(Controller):
     async def export(self, request: Http, namespace: Segment) -> Reply:
         """Return the files and flows of a namespace as a ZIP."""
         body = await asyncio.to_thread(export, context(request), namespace)
-        disposition = f'attachment; filename="{namespace}_files.zip"'
+        disposition = f'attachment; filename="{reply.plain_name(namespace)}_files.zip"'
         return Reply(
             200,
             body,

@@ -13,7 +13,7 @@ import yaml
 from api.errors import ApiError, Detail, invalid_entity
 from api.views.text import duration
 from domain.duration import InvalidDuration, parse_duration
-from domain.flow.yaml import YamlError, read_yaml
+from domain.flow.yaml import DEFAULT_LIMITS, YamlError, read_yaml
 from projections.charts.sources import SOURCES
 
 View = dict[str, Any]
@@ -38,6 +38,8 @@ _COLUMN: Final[dict[str, View]] = {
 }
 _AGGREGATED: Final = {"Bar": (1, 1), "Pie": (1, 1), "TimeSeries": (1, 2)}
 """How many aggregated columns a chart needs: at least, at most."""
+_EXPLAINED: Final = 262_144
+"""Longest source that is read twice for the sake of a message."""
 _ID: Final = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_-]*")
 
 
@@ -109,8 +111,11 @@ def _mapping(source: str, what: str, java: str) -> View:
 def _refuse_odd_texts(source: str, java: str) -> None:
     """Raise YamlError where a text is asked for and a list or map begins: before its end is read.
 
-    The words are those of the parser behind older servers, which reads as it goes.
+    The words are those of the parser behind older servers, which reads as it goes. What is long or
+    nested deeply is left to the bounded reader: libyaml's time grows with the square of the depth.
     """
+    if len(source) > _EXPLAINED:
+        return
     depth, key = 0, None
     try:
         for event in yaml.parse(source, Loader=yaml.CSafeLoader):
@@ -130,6 +135,8 @@ def _refuse_odd_texts(source: str, java: str) -> None:
                 )
             if is_open:
                 depth += 1
+                if depth > DEFAULT_LIMITS.depth:
+                    return
                 key = None if depth == 1 else key
             elif isinstance(event, yaml.SequenceEndEvent | yaml.MappingEndEvent):
                 depth -= 1

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import msgspec
@@ -49,6 +49,9 @@ _AGGREGATIONS = {
     "max": MeasureKind.MAX,
 }
 _SPAN = timedelta(days=30)
+_EARLIEST = datetime(1, 2, 1, tzinfo=UTC)
+_LATEST = datetime(9999, 1, 1, tzinfo=UTC)
+"""Within these, a bucket can begin before an instant and end after it."""
 
 
 class Bucket(msgspec.Struct, frozen=True):
@@ -164,8 +167,8 @@ class MetricQueries:
         kind = _AGGREGATIONS.get(aggregation.lower())
         if kind is None:
             raise InvalidQuery(f"Invalid aggregation: {aggregation}")
-        end = end or now
-        start = start or end - _SPAN
+        end = max(end or now, _EARLIEST + _SPAN)
+        start = end - _SPAN if start is None else max(start, _EARLIEST)
         if start > end:
             raise InvalidQuery("Start date must be before End Date")
         interval = interval_of(end - start)
@@ -262,7 +265,8 @@ def instants(start: datetime, end: datetime, interval: Interval) -> list[datetim
     """Return start, and every instant one interval further, up to the end."""
     found: list[datetime] = []
     date = start
-    while date <= end and len(found) < 10_000:
+    last = min(end, _LATEST)
+    while date <= last and len(found) < 10_000:
         found.append(date)
         if interval is Interval.MONTH:
             years, month = divmod(date.month, 12)
