@@ -68,9 +68,13 @@ async def carry_out(
     executions: Sequence[Execution],
     command: Callable[[Execution], ExecutionCommand],
 ) -> Reply:
-    """Send a command to every execution and answer with their number."""
-    for execution in executions:
-        await own.ports.gateway.submit(command(execution), own.options.submit_seconds)
+    """Send a command to every execution and answer with their number.
+
+    Raises:
+        ApiError: as `command` does for one of them; nothing was sent then.
+    """
+    for made in [command(execution) for execution in executions]:
+        await own.ports.gateway.submit(made, own.options.submit_seconds)
     return counted(len(executions))
 
 

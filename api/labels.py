@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from api.errors import Detail, illegal_argument, illegal_state, invalid_entity
+from api.errors import ApiError, Detail, illegal_argument, illegal_state, invalid_entity
 from domain.execution.state import Label
 from domain.flow.common import Label as FlowLabel
 from domain.flow.inputs import put_nested
@@ -54,6 +54,20 @@ def checked_labels(body: Sequence[LabelBody], path: str) -> list[Label]:
     return list(labels.values())
 
 
+def check_system_labels(present: Iterable[Label], wanted: Iterable[Label]) -> None:
+    """Raise ApiError 422 when a caller would set a system label, or change one that is there."""
+    known = set(present)
+    for label in wanted:
+        if label.key.startswith(SYSTEM_PREFIX) and label not in known:
+            raise _system_label(label.key, label.value)
+
+
+def _system_label(key: str, value: str) -> ApiError:
+    return illegal_argument(
+        f"System labels can only be set by Kestra itself, offending label: {key}={value}."
+    )
+
+
 def creation_labels(
     flow: Iterable[FlowLabel], given: Iterable[tuple[str, str]], origin: str, execution_id: str
 ) -> list[Label]:
@@ -75,9 +89,7 @@ def creation_labels(
             raise illegal_argument(f"Duplicate key {key}")
         seen.add(key)
         if key.startswith(SYSTEM_PREFIX) and key not in {FROM, CORRELATION_ID}:
-            raise illegal_argument(
-                f"System labels can only be set by Kestra itself, offending label: {key}={value}."
-            )
+            raise _system_label(key, value)
         labels[key] = Label(key, value)
     labels.setdefault(FROM, Label(FROM, origin))
     labels.setdefault(CORRELATION_ID, Label(CORRELATION_ID, execution_id))

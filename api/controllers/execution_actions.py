@@ -16,7 +16,7 @@ from api.controllers.http import Http, Segment, in_both
 from api.creation import begin, runnable_flow
 from api.errors import ApiError
 from api.forms import FORM
-from api.labels import LabelBody, checked_labels
+from api.labels import LabelBody, check_system_labels, checked_labels
 from api.parameters import Parameters
 from api.reading import require_execution
 from api.reply import Reply
@@ -159,6 +159,7 @@ class ExecutionActions(Controller):
         execution = await require_execution(context(request), execution_id)
         if actions.SET_LABELS.check(execution) is not None:
             return Reply(400, b"The execution is not terminated", b"application/json")
+        check_system_labels(execution.labels, labels)
         after = await submit(context(request), commands(request).labels(execution, labels))
         return reply.json(context(request).view(after))
 

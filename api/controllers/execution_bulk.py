@@ -15,7 +15,7 @@ from api.context import context
 from api.controllers.execution_actions import commands, raise_any, required_state
 from api.controllers.filters import EXECUTION_FLAT
 from api.controllers.http import Http
-from api.labels import LabelBody, checked_labels
+from api.labels import LabelBody, check_system_labels, checked_labels
 from api.matching import holds
 from api.parameters import Parameters, read_query
 from api.reading import find_execution
@@ -265,7 +265,12 @@ def _status(request: Http) -> Make:
 def _labels(request: Http, body: list[LabelBody], path: str) -> Make:
     labels = checked_labels(body, path)
     make = commands(request).labels
-    return lambda execution: make(execution, labels)
+
+    def change(execution: Execution) -> ExecutionCommand:
+        check_system_labels(execution.labels, labels)
+        return make(execution, labels)
+
+    return change
 
 
 ROUTES = [ExecutionBulk]
