@@ -81,6 +81,8 @@ def _may_start(turn: Turn, run: TaskRun) -> bool:
     state = turn.state
     if state.state.current in TERMINAL:
         return run.force_execution
+    if run.force_execution:
+        return False  # of a replay: its turn comes when the execution has ended
     if not state.is_held:
         return True
     task = turn.task_of(run)

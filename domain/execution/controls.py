@@ -155,8 +155,9 @@ def change_labels(turn: Turn, command: c.ChangeLabels) -> None:
 
 def delete(turn: Turn, command: c.DeleteExecution) -> None:
     """Forget the execution, with its slot; one that runs is stopped, and its parent told so."""
+    # afterExecution may still be under way
+    interrupt(turn, turn.state.task_runs.values(), _S.KILLED, forced=True)
     if turn.state.state.current not in TERMINAL:
-        interrupt(turn, turn.state.task_runs.values(), _S.KILLED)
         turn.emit(ExecutionEnded(state=_S.KILLED))
     if turn.state.slot is not Slot.NONE:
         turn.emit(SlotFreed())

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from domain.execution.evolve_runs import copy_of
 from domain.execution.lifecycle import TERMINAL, StateType
-from domain.execution.plan import TaskPlan
+from domain.execution.plan import AFTER, ERRORS, FINALLY, TaskPlan
 from domain.execution.state import MAIN_LANE, Moment, TaskRun
 from domain.execution.turn import Turn
 from domain.flow import tasks as t
 from domain.ids import derived
 
 _S = StateType
+_LANES: Final = {MAIN_LANE: 0, ERRORS: 1, FINALLY: 2, AFTER: 3}
+_BEHIND: Final = len(_LANES) - 1
 
 
 def taken_over(
@@ -34,12 +38,24 @@ def taken_over(
         gone.update(child.id for child in turn.descendants(runs[run_id]))
         if replay:
             gone.update(_after(turn, runs[run_id]))
+    places = _places(turn, again | around) if replay else {}
+    again = set(again)
     for run in runs.values():
-        stays = run.id in again or run.id in around
-        if run.parent_id in gone or (
-            not stays and (run.lane != MAIN_LANE or run.state.current not in TERMINAL)
+        if run.id in gone or run.parent_id in gone:
+            gone.add(run.id)
+        elif run.id in again or run.id in around:
+            continue
+        elif run.lane != MAIN_LANE and not (
+            run.state.current in TERMINAL and _rank(run) <= places.get(run.parent_id, _BEHIND)
         ):
             gone.add(run.id)
+        elif run.state.current not in TERMINAL:
+            # what is under way runs again; a loop makes none of its iterations a second time
+            if run.iteration is None:
+                gone.add(run.id)
+            else:
+                again.add(run.id)
+                gone.update(child.id for child in turn.descendants(run))
     names = {run_id: derived("copy", new_id, run_id) for run_id in runs if run_id not in gone}
     copies: list[TaskRun] = []
     for run in runs.values():
@@ -50,10 +66,22 @@ def taken_over(
         copy.parent_id = None if run.parent_id is None else names[run.parent_id]
         if run.id in again:
             copy.state.move(_S.RESTARTED, turn.now)
+            copy.attempts = [x for x in copy.attempts if x.state.current in TERMINAL]
         elif run.id in around:
             copy.state.move(_S.RUNNING, turn.now)
         copies.append(copy)
     return copies, list(turn.state.state.histories)
+
+
+def _rank(run: TaskRun) -> int:
+    """Return when the lane of a task run has its turn among those of its parent."""
+    return _LANES.get(run.lane, len(_LANES))
+
+
+def _places(turn: Turn, path: set[str]) -> dict[str | None, int]:
+    """Return for each parent on a path the rank of the lane that the path takes there."""
+    runs = (turn.state.task_runs[run_id] for run_id in path)
+    return {run.parent_id: _rank(run) for run in runs}
 
 
 def _after(turn: Turn, run: TaskRun) -> set[str]:

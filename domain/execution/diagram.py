@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from domain.execution.lifecycle import (
+    ATTEMPT_TRANSITIONS,
     EXECUTION_TRANSITIONS,
     TASK_RUN_TRANSITIONS,
     TERMINAL,
@@ -40,6 +41,10 @@ two, and the laws (`tests/laws`) hold every history of random executions to thes
 
 An execution or a task run leaves a state that ends it only when somebody wants so: by a restart, a
 forced state, or, after FAILED, by a retry: the arrows marked "again".
+
+A replay from a task run, and a restart on another revision, begin a new execution with the
+histories of the one they go on from, whatever its state was; RESTARTED follows, and RUNNING for
+the task runs around what is run again. The tables hold for what comes after.
 
 | state | meaning | ends |
 |---|---|---|
@@ -88,6 +93,7 @@ def page() -> str:
     for title, table in (
         ("Executions", EXECUTION_TRANSITIONS),
         ("Task runs", TASK_RUN_TRANSITIONS),
+        ("Attempts", ATTEMPT_TRANSITIONS),
     ):
         parts.append(f"\n## {title}\n\n```mermaid\n{diagram(table)}\n```\n")
     return "".join(parts) + _LOST

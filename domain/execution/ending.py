@@ -108,7 +108,8 @@ def finish(
 
 def refuse(turn: Turn, state: StateType, error: str | None = None) -> None:
     """End an execution that may not begin, with the task runs that were to be run again."""
-    interrupt(turn, turn.state.task_runs.values(), state)
+    # what a restart was to run again stays as restartable as it was
+    interrupt(turn, turn.state.task_runs.values(), _S.FAILED, forced=True)
     turn.emit(ExecutionEnded(state=state, error=error))
 
 

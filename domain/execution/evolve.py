@@ -14,6 +14,7 @@ from domain.execution import events as e
 from domain.execution.evolve_runs import RUN_APPLIERS, copy_of
 from domain.execution.index import index_beside
 from domain.execution.lifecycle import StateType
+from domain.execution.plan import AFTER
 from domain.execution.state import (
     Child,
     Execution,
@@ -107,7 +108,11 @@ def _execution_ended(state: Execution, event: e.ExecutionEnded, at: datetime) ->
     state.kill_state = None
     state.held = False
     index = index_beside(state)
-    if index is not None:
+    if index is None:
+        return
+    if index.scope(None).lane(AFTER).active:
+        index.wake()  # a replay goes on in afterExecution
+    else:
         index.touch(None)
 
 

@@ -107,6 +107,14 @@ TASK_RUN_TRANSITIONS: Final[dict[StateType, frozenset[StateType]]] = {
 }
 """Task run: from a state to those that may follow it."""
 
+ATTEMPT_TRANSITIONS: Final[dict[StateType, frozenset[StateType]]] = {
+    _S.CREATED: frozenset({_S.RUNNING}),
+    _S.RUNNING: _RUN_ENDS | {_S.RESUBMITTED},
+    # a state that is forced on a task run is forced on its last attempt
+    **dict.fromkeys(_RUN_ENDS | {_S.RESUBMITTED}, FORCIBLE_RUN),
+}
+"""Attempt: from a state to those that may follow it."""
+
 STARTABLE: Final = frozenset({_S.CREATED, _S.RESTARTED})
 """Task runs that wait to be started."""
 

@@ -17,7 +17,7 @@ from domain.execution.context import Context
 from domain.execution.lifecycle import TERMINAL, StateType
 from domain.execution.machine import Step, step
 from domain.execution.record import EventRecord
-from domain.execution.state import Execution
+from domain.execution.state import Breakpoint, Execution
 from domain.record.envelope import instant_of
 from tests.support.chaos import Chaos
 from tests.support.heart import World
@@ -28,6 +28,10 @@ _RECORDS = msgspec.json.Decoder(EventRecord)
 _LAWS = settings(suppress_health_check=list(HealthCheck))
 
 S = StateType
+_WISHES = (
+    "pause", "resume", "kill", "restart", "force", "labels", "state", "status",
+    "anew", "replay", "unqueue", "breakpoint", "delete",
+)  # fmt: skip
 
 
 def restepped(world: World) -> list[bytes]:
@@ -68,8 +72,7 @@ def assert_same(found: list[bytes], expected: list[bytes]) -> None:
 def meddle(world: Chaos, execution_id: str, random: Random) -> None:
     """Let somebody want something."""
     state = world[execution_id]
-    kinds = ["pause", "resume", "kill", "restart", "force", "labels", "state", "status"]
-    kind = random.choice(kinds)
+    kind = random.choice(_WISHES)
     runs = list(state.task_runs)
     match kind:
         case "pause":
@@ -80,6 +83,24 @@ def meddle(world: Chaos, execution_id: str, random: Random) -> None:
             world.tell(c.KillExecution, execution_id)
         case "restart":
             world.tell(c.RestartExecution, execution_id)
+        case "anew":
+            new_id = f"anew-{len(world.commands)}"
+            world.tell(c.RestartExecution, execution_id, flow_revision=1, new_execution_id=new_id)
+        case "replay":
+            world.tell(
+                c.ReplayExecution,
+                execution_id,
+                new_execution_id=f"replay-{len(world.commands)}",
+                task_run_id=random.choice([None, *runs]),
+                breakpoints=[Breakpoint(run.task_id) for run in state.task_runs.values()][:1],
+            )
+        case "unqueue":
+            ends = [S.RUNNING, S.CANCELLED, S.FAILED]
+            world.tell(c.UnqueueExecution, execution_id, state=random.choice(ends))
+        case "breakpoint":
+            world.tell(c.ResumeFromBreakpoint, execution_id)
+        case "delete" if random.random() < 0.2:
+            world.tell(c.DeleteExecution, execution_id)
         case "force":
             world.tell(c.ForceRunExecution, execution_id)
         case "labels":
@@ -89,10 +110,10 @@ def meddle(world: Chaos, execution_id: str, random: Random) -> None:
                 c.ChangeTaskRunState,
                 execution_id,
                 task_run_id=random.choice(runs),
-                state=random.choice([S.SUCCESS, S.FAILED, S.WARNING]),
+                state=random.choice(list(StateType)),
             )
         case "status" if random.random() < 0.3:
-            world.tell(c.ChangeExecutionState, execution_id, state=S.WARNING)
+            world.tell(c.ChangeExecutionState, execution_id, state=random.choice(list(StateType)))
         case _:
             pass
 
@@ -101,11 +122,13 @@ def run_to_the_end(world: World, execution_id: str) -> None:
     """Go on without further trouble, resuming whatever pauses."""
     for _ in range(200):
         world.settle()
-        held = [s for s in world.executions if s.is_held and s.state.current not in TERMINAL]
+        live = [s for s in world.executions if s.state.current not in TERMINAL]
+        held = [s for s in live if s.is_held or s.state.current is S.BREAKPOINT]
         if not held:
             break
         for state in held:
-            world.tell(c.ResumeExecution, state.id)
+            stopped = state.state.current is S.BREAKPOINT
+            world.tell(c.ResumeFromBreakpoint if stopped else c.ResumeExecution, state.id)
     state = world[execution_id]
     assert state.state.current in TERMINAL, f"it hangs in {state.state.current.value}"
     for each in world.executions:
@@ -126,7 +149,7 @@ def test_any_flow_ends_right_whatever_is_delivered_twice_late_or_lost(
         if not world.pending and not world.tick():
             break
         if random.random() < 0.1 and all(i in world.fold.states for i in ids):
-            meddle(world, random.choice(ids), random)
+            meddle(world, random.choice([state.id for state in world.executions]), random)
     for execution_id in ids:
         run_to_the_end(world, execution_id)
     assert all(not slots.holders for slots in world.slots.values())

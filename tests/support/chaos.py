@@ -13,6 +13,7 @@ from domain.execution.context import Context
 from domain.execution.fold import PartitionFold, decode_state, encode_state
 from domain.execution.index import index_of
 from domain.execution.lifecycle import (
+    ATTEMPT_TRANSITIONS,
     EXECUTION_TRANSITIONS,
     TASK_RUN_TRANSITIONS,
     TERMINAL,
@@ -40,6 +41,8 @@ class Chaos(World):
         self.random = random
         self.requests: dict[str, TaskRequest] = {}
         self.looked_at: dict[str, int] = {}
+        self.inherited: dict[tuple[str, str], int] = {}
+        """Lengths of the histories that replays took over: another execution's doing."""
 
     def send(self, command: c.ExecutionCommand) -> None:
         """Queue a command at a random place among those of other keys, sometimes twice."""
@@ -102,9 +105,17 @@ class Chaos(World):
         self.check_nobody_is_forgotten(state)
 
     def _check_transitions(self, state: Execution) -> None:
-        _check(state.state, EXECUTION_TRANSITIONS, state.id)
+        if state.replayed and (state.id, "") not in self.inherited:
+            self.inherited[state.id, ""] = len(state.state.histories)
+            for run in state.task_runs.values():
+                self.inherited[state.id, run.id] = len(run.state.histories)
+        begun = self.inherited.get((state.id, ""), 1)
+        _check(state.state, EXECUTION_TRANSITIONS, state.id, begun)
         for run in state.task_runs.values():
-            _check(run.state, TASK_RUN_TRANSITIONS, run.task_id)
+            begun = self.inherited.get((state.id, run.id), 1)
+            _check(run.state, TASK_RUN_TRANSITIONS, run.task_id, begun)
+            for attempt in run.attempts:
+                _check(attempt.state, ATTEMPT_TRANSITIONS, f"attempt of {run.task_id}")
 
     def check_nothing_is_left(self, state: Execution) -> None:
         """Look at everything anew, with an index made from the state alone: nothing may happen."""
@@ -161,7 +172,8 @@ class Chaos(World):
         )  # fmt: skip
         match current:
             case S.CREATED | S.RESTARTED:
-                return stopped
+                # a replay goes on in afterExecution once it has ended
+                return stopped or (run.force_execution and state.state.current not in TERMINAL)
             case S.RETRYING:
                 return waits
             case S.PAUSED:
@@ -183,13 +195,15 @@ class Chaos(World):
         return waits or stopped or any(r.state.current not in TERMINAL for r in children)
 
 
-def _check(state: State, table: dict[StateType, frozenset[StateType]], who: str) -> None:
+def _check(
+    state: State, table: dict[StateType, frozenset[StateType]], who: str, begun: int = 1
+) -> None:
     last: StateType | None = None
     date = state.histories[0].date
-    for moment in state.histories:
+    for number, moment in enumerate(state.histories):
         assert moment.date >= date, f"{who}: time runs backwards"
         date = moment.date
-        if last is not None:
+        if last is not None and number >= begun:
             allowed = table.get(last, frozenset())
             assert moment.state in allowed, f"{who}: {last.value} to {moment.state.value}"
         last = moment.state

@@ -55,8 +55,11 @@ inputs: [{{id: bad, type: BOOL, defaults: false}}]
     world.tell(c.RestartExecution, failed)
     world.settle()
     assert history(world[failed.id]) == ["CREATED", "RUNNING", "FAILED", "RESTARTED", "FAILED"]
-    assert "after" not in states(world[failed.id])
+    assert states(world[failed.id]) == {"a": "SUCCESS", "b": "FAILED"}
     assert world[failed.id].closed
+    world.tell(c.RestartExecution, failed)
+    world.settle()
+    assert states(world[failed.id])["after"] == "SUCCESS"
 
 
 def test_a_promise_about_the_duration_counts_the_time_in_the_queue() -> None:

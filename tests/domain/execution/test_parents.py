@@ -86,3 +86,19 @@ def test_a_person_forces_only_states_that_the_table_allows_after_every_end(
     )
     for ended in TERMINAL - {S.RESUBMITTED}:
         assert TASK_RUN_TRANSITIONS[ended] >= FORCIBLE_RUN
+
+
+def test_a_deletion_ends_what_runs_after_the_execution() -> None:
+    source = f"""
+id: f
+namespace: n
+tasks: [{{id: a, type: io.kestra.plugin.core.log.Log, message: x}}]
+afterExecution: [{{id: after, {SLEEP}}}]
+"""
+    world = World(source)
+    execution_id = world.start()
+    world.wait(2)
+    world.tell(c.DeleteExecution, execution_id)
+    world.settle()
+    assert states(world[execution_id]) == {"a": "SUCCESS", "after": "KILLED"}
+    assert world[execution_id].state.current is S.SUCCESS
