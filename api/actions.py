@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from api.context import Context
 from api.errors import ApiError, illegal_argument, illegal_state, not_found
@@ -27,6 +27,7 @@ from domain.execution.commands import (
     RestartExecution,
     ResumeExecution,
     ResumeFromBreakpoint,
+    ReviewExecution,
     UnqueueExecution,
 )
 from domain.execution.lifecycle import StateType
@@ -198,6 +199,25 @@ class Commands:
     ) -> ExecutionCommand:
         """Let it go on."""
         return ResumeExecution(**self._of(execution), inputs=inputs or {})
+
+    def review(
+        self,
+        execution: Execution,
+        decision: Literal["APPROVED", "DENIED"],
+        *,
+        task_run_id: str | None,
+        comment: str | None,
+        inputs: dict[str, Any],
+    ) -> ExecutionCommand:
+        """Decide an Approval."""
+        return ReviewExecution(
+            **self._of(execution),
+            decision=decision,
+            task_run_id=task_run_id,
+            comment=comment,
+            inputs=inputs,
+            by=self._issuer,
+        )
 
     def resume_breakpoint(
         self, execution: Execution, breakpoints: list[Breakpoint]

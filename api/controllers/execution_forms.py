@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final, Literal
+
 from litestar import Controller, post
 
 from api import actions, reply
@@ -11,15 +13,20 @@ from api.context import context
 from api.controllers.execution_actions import TWO, commands, raise_any, replay
 from api.controllers.http import Http, Segment, in_both
 from api.creation import Draft, begin, checked, resolve, runnable_flow
-from api.errors import unsupported_media_type
+from api.errors import unprocessable, unsupported_media_type
 from api.evaluation import evaluate
 from api.forms import read_form
 from api.input_views import inputs_view
 from api.parameters import Parameters
-from api.pauses import resolve_resume, resume_validation
+from api.pauses import resolve_resume, resolve_review, resume_validation
 from api.reading import require_execution, require_named_execution
 from api.reply import Reply
 from domain.execution.state import Execution
+
+_DECISIONS: Final[dict[str, Literal["APPROVED", "DENIED"]]] = {
+    "APPROVED": "APPROVED",
+    "DENIED": "DENIED",
+}
 
 
 class ExecutionForms(Controller):
@@ -73,6 +80,16 @@ class ExecutionForms(Controller):
     async def resume_2(self, request: Http, execution_id: Segment) -> Reply:
         """Let a paused execution go on, with the inputs its Pause asks for."""
         return reply.json(context(request).view(await _resume(request, execution_id)))
+
+    @post(
+        "/{execution_id:str}/actions/review",
+        operation_id="reviewExecution",
+        status_code=200,
+        opt=TWO,
+    )
+    async def review(self, request: Http, execution_id: Segment) -> Reply:
+        """Approve or deny what an Approval waits for: `decision`, `comment`, and its inputs."""
+        return reply.json(context(request).view(await _review(request, execution_id)))
 
     @post(
         ["/{execution_id:str}/resume/validate", "/{execution_id:str}/actions/resume/validate"],
@@ -148,6 +165,33 @@ async def _resume(request: Http, execution_id: str) -> Execution:
     finally:
         form.close()
     return await submit(own, commands(request).resume(execution, inputs))
+
+
+async def _review(request: Http, execution_id: str) -> Execution:
+    own = context(request)
+    execution = await require_named_execution(own, execution_id)
+    raise_any(actions.RESUME.check(execution))
+    parameters = Parameters.of(request)
+    form = await read_form(request, own.options.limits)
+    try:
+        said = {
+            name: parameters.text(name) or form.fields.pop(name, None)
+            for name in ("decision", "comment", "taskRunId")
+        }
+        decision = _DECISIONS.get(said["decision"] or "")
+        if decision is None:
+            raise unprocessable("`decision` must be APPROVED or DENIED")
+        inputs = await resolve_review(own, execution, said["taskRunId"], form)
+    finally:
+        form.close()
+    command = commands(request).review(
+        execution,
+        decision,
+        task_run_id=said["taskRunId"],
+        comment=said["comment"],
+        inputs=inputs,
+    )
+    return await submit(own, command)
 
 
 async def _evaluate(request: Http, execution_id: str, task_run_id: str | None) -> Reply:

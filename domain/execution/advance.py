@@ -135,13 +135,16 @@ def _advance_root(turn: Turn) -> None:
         scope,
         errors=lanes[ERRORS],
         final=lanes[FINALLY],
-        main=lambda: advance_sequence(turn, None, scope.lane(MAIN_LANE), lanes["tasks"]),
+        main=lambda: (
+            turn.state.leaving is not None
+            or advance_sequence(turn, None, scope.lane(MAIN_LANE), lanes["tasks"])
+        ),
     )
     if over and turn.plan.flow.sla:
         # what the last tasks have changed is looked at while it can still be broken
         check_assertions(turn)
     if over and turn.state.state.current not in TERMINAL:
-        end_execution(turn, outcome_of(scope.lane(MAIN_LANE)))
+        end_execution(turn, turn.state.leaving or outcome_of(scope.lane(MAIN_LANE)))
 
 
 def end_execution(turn: Turn, state: StateType) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
@@ -147,6 +147,17 @@ class ResumeExecution(Command, tag="execution.resume"):
     by: str | None = None
 
 
+class ReviewExecution(Command, tag="execution.review"):
+    """Decide an Approval that waits."""
+
+    decision: Literal["APPROVED", "DENIED"]
+    task_run_id: str | None = None
+    """None: the oldest one that waits."""
+    comment: str | None = None
+    inputs: dict[str, Any] = {}
+    by: str | None = None
+
+
 class ResumeFromBreakpoint(Command, tag="execution.resume-breakpoint"):
     """Go on after a breakpoint, with new breakpoints."""
 
@@ -228,6 +239,7 @@ ExecutionCommand = (
     | RecordAttemptLost
     | PauseExecution
     | ResumeExecution
+    | ReviewExecution
     | ResumeFromBreakpoint
     | KillExecution
     | RestartExecution

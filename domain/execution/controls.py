@@ -25,6 +25,12 @@ from domain.execution.events import (
     SlotTaken,
     TaskRunReset,
 )
+from domain.execution.flowables.approval import (
+    APPROVED,
+    decide_run,
+    is_approval,
+    wants_comment,
+)
 from domain.execution.flowables.pause import resume_run
 from domain.execution.lifecycle import FORCIBLE, PROGRESSING, TERMINAL, StateType
 from domain.execution.restarts import change_task_run_state
@@ -59,7 +65,36 @@ def resume(turn: Turn, command: c.ResumeExecution) -> None:
         if not state.is_held:
             turn.emit(ExecutionStarted())
         return
-    resume_run(turn, state.task_runs[state.holding[0]], command.inputs, command.by)
+    waiting = (state.task_runs[run_id] for run_id in state.holding)
+    pause_run = next((run for run in waiting if not is_approval(turn, run)), None)
+    if pause_run is None:
+        turn.emit(r.reject(command, r.WAITS_FOR_REVIEW))
+        return
+    resume_run(turn, pause_run, command.inputs, command.by)
+
+
+def review(turn: Turn, command: c.ReviewExecution) -> None:
+    """Decide the oldest Approval that waits, or the one that is named."""
+    state = turn.state
+    waiting = [run_id for run_id in state.holding if is_approval(turn, state.task_runs[run_id])]
+    run_id = command.task_run_id or next(iter(waiting), "")
+    if state.state.current is not _S.PAUSED or run_id not in waiting:
+        turn.emit(r.reject(command, r.NOT_PAUSED))
+        return
+    run = state.task_runs[run_id]
+    if not (command.comment or "").strip() and wants_comment(turn, run, command.decision):
+        turn.record_answers()
+        turn.emit(r.reject(command, r.COMMENT_WANTED))
+        return
+    turn.record_answers()
+    decide_run(
+        turn,
+        run,
+        command.decision,
+        by=command.by,
+        comment=command.comment,
+        inputs=command.inputs,
+    )
 
 
 def resume_from_breakpoint(turn: Turn, command: c.ResumeFromBreakpoint) -> None:
@@ -104,7 +139,11 @@ def force_run(turn: Turn, command: c.ForceRunExecution) -> None:
         if turn.state.held:
             turn.emit(ExecutionResumed())
         for run_id in list(turn.state.holding):
-            resume_run(turn, turn.state.task_runs[run_id], {}, command.issuer or None)
+            run = turn.state.task_runs[run_id]
+            if is_approval(turn, run):
+                decide_run(turn, run, APPROVED, by=command.issuer or None)
+            else:
+                resume_run(turn, run, {}, command.issuer or None)
         if turn.state.state.current is _S.PAUSED:
             turn.emit(ExecutionStarted())
     else:
@@ -181,5 +220,6 @@ __all__ = [
     "pause",
     "resume",
     "resume_from_breakpoint",
+    "review",
     "unqueue",
 ]

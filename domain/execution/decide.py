@@ -17,6 +17,7 @@ from domain.execution.controls import (
     pause,
     resume,
     resume_from_breakpoint,
+    review,
     unqueue,
 )
 from domain.execution.creation import create
@@ -75,6 +76,7 @@ _RULES: Final[dict[type, Callable[[Turn, Any], None]]] = {
     c.CreateExecution: _exists,
     c.PauseExecution: pause,
     c.ResumeExecution: resume,
+    c.ReviewExecution: review,
     c.ResumeFromBreakpoint: resume_from_breakpoint,
     c.KillExecution: kill,
     c.RestartExecution: restart,

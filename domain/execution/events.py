@@ -125,6 +125,12 @@ class ExecutionEnded(Event, tag="execution.ended"):
     """FAILED first, then RETRIED: what failed was all that went on, a task at the top."""
 
 
+class ExecutionLeaving(Event, tag="execution.leaving"):
+    """No task follows: `finally` runs, then the execution ends in this state."""
+
+    state: StateType
+
+
 class ExecutionClosed(Event, tag="execution.closed"):
     """Nothing more happens by itself."""
 
@@ -422,6 +428,7 @@ ExecutionEvent = (
     | ExecutionStarted
     | ExecutionEnded
     | ExecutionClosed
+    | ExecutionLeaving
     | LogWritten
     | TimerScheduled
     | TimerEnded

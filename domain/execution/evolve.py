@@ -106,6 +106,7 @@ def _execution_ended(state: Execution, event: e.ExecutionEnded, at: datetime) ->
     state.told = event.told
     state.error = event.error
     state.kill_state = None
+    state.leaving = None
     state.held = False
     index = index_beside(state)
     if index is None:
@@ -113,6 +114,14 @@ def _execution_ended(state: Execution, event: e.ExecutionEnded, at: datetime) ->
     if index.scope(None).lane(AFTER).active:
         index.wake()  # a replay goes on in afterExecution
     else:
+        index.touch(None)
+
+
+def _leaving(state: Execution, event: e.ExecutionLeaving, at: datetime) -> None:
+    del at
+    state.leaving = event.state
+    index = index_beside(state)
+    if index is not None:
         index.touch(None)
 
 
@@ -272,6 +281,7 @@ APPLIERS: Final[dict[type, Callable[[Execution, Any, datetime], None]]] = {
     e.ExecutionStarted: _execution_started,
     e.ExecutionEnded: _execution_ended,
     e.ExecutionClosed: _closed,
+    e.ExecutionLeaving: _leaving,
     e.ExecutionQueued: _queued,
     e.SlotAsked: _slot_asked,
     e.SlotTaken: _slot_taken,

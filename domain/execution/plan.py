@@ -27,8 +27,9 @@ ERRORS: Final = "errors"
 FINALLY: Final = "finally"
 AFTER: Final = "afterExecution"
 ON_PAUSE: Final = "onPause"
+ON_WAIT: Final = "onWait"
 
-_OWN_LANES: Final = frozenset({ERRORS, FINALLY, AFTER, ON_PAUSE})
+_OWN_LANES: Final = frozenset({ERRORS, FINALLY, AFTER, ON_PAUSE, ON_WAIT})
 _NEVER_IN_DOCUMENT: Final = ("spelling",)
 
 

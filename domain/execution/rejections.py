@@ -47,6 +47,10 @@ ENDED: Final = Reason("EXEC013", "Execution is terminated")
 NOT_QUEUED: Final = Reason("EXEC014", "Execution is not queued")
 DELETED: Final = Reason("EXEC015", "Execution '{id}' is deleted", 404)
 STATE_NOT_ALLOWED: Final = Reason("EXEC016", "State {state} cannot be asked for here", 422)
+WAITS_FOR_REVIEW: Final = Reason(
+    "EXEC018", "Execution waits for a review: approve or deny it instead of resuming it"
+)
+COMMENT_WANTED: Final = Reason("EXEC019", "The decision must come with a comment", 422)
 
 REASONS: Final[dict[str, Reason]] = {
     reason.code: reason for reason in list(globals().values()) if isinstance(reason, Reason)

@@ -229,6 +229,8 @@ class Execution(msgspec.Struct, omit_defaults=True, dict=True):
     slot: Slot = Slot.NONE
     kill_state: StateType | None = None
     """While killing: the state to end in."""
+    leaving: StateType | None = None
+    """Set: no task follows, and the execution ends in this state."""
     children: dict[str, Child] = {}
     """By execution id, in order of creation."""
     violated: list[str] = []

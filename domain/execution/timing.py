@@ -7,6 +7,7 @@ from domain.execution.commands import FireTimer
 from domain.execution.creation import begin
 from domain.execution.ending import interrupt
 from domain.execution.events import ExecutionStarted, TaskRunReset, TimerEnded
+from domain.execution.flowables.approval import EXPIRED, decide_run, is_approval
 from domain.execution.flowables.loop_until import go_round
 from domain.execution.flowables.pause import behavior_of, pause_is_over, pause_timed_out
 from domain.execution.lifecycle import TERMINAL, StateType
@@ -47,7 +48,11 @@ def _fire_for_run(turn: Turn, timer: Timer, run: TaskRun, behavior: str) -> None
         case timers.PAUSE:
             pause_is_over(turn, run, behavior)
         case timers.TIMEOUT:
-            pause_timed_out(turn, run)
+            if is_approval(turn, run):
+                if run.state.current is _S.PAUSED:
+                    decide_run(turn, run, EXPIRED)
+            else:
+                pause_timed_out(turn, run)
         case timers.INTERVAL:
             go_round(turn, run)
         case timers.CONTINUE:

@@ -96,10 +96,10 @@ def _go_on(
         turn.emit(TaskRunReopened(id=run.id))
     if task is None or not task.tasks("tasks"):
         turn.emit(TaskRunEnded(id=run.id, state=_S.SUCCESS))
-    _let_run(turn)
+    let_run(turn)
 
 
-def _let_run(turn: Turn) -> None:
+def let_run(turn: Turn) -> None:
     """Let the execution run when nothing holds it any more."""
     if turn.state.state.current is _S.PAUSED and not turn.state.is_held:
         turn.emit(ExecutionResumed())
@@ -142,7 +142,7 @@ def pause_is_over(turn: Turn, run: TaskRun, behavior: str) -> None:
     turn.cancel_all(run.id)
     final = state if task is None else milder(task.task, state)
     turn.emit(TaskRunEnded(id=run.id, state=final, attempt=state))
-    _let_run(turn)
+    let_run(turn)
 
 
 def pause_timed_out(turn: Turn, run: TaskRun) -> None:
@@ -158,4 +158,4 @@ def pause_timed_out(turn: Turn, run: TaskRun) -> None:
     else:
         finish(turn, task, run, _S.FAILED, retriable=False)
     if turn.state.state.current not in TERMINAL:
-        _let_run(turn)
+        let_run(turn)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from domain.execution.flowables.approval import ApprovalRule
 from domain.execution.flowables.contract import FlowableRule
 from domain.execution.flowables.dag import DagRule
 from domain.execution.flowables.foreach import EachRule
@@ -34,6 +35,7 @@ RULES: Final[dict[type[Task], FlowableRule]] = {
     t.EachSequential: _EACH,
     t.EachParallel: _EACH,
     t.Pause: PauseRule(),
+    t.Approval: ApprovalRule(),
     t.Loop: LoopRule(),
     t.LoopUntil: LoopUntilRule(),
     t.Subflow: SubflowRule(),
