@@ -33,6 +33,8 @@ PROPERTY_ALIASES: Final[dict[tuple[str, str], str]] = {
     ("Pause", "delay"): "pauseDuration",
     ("Trigger", "minLogLevel"): "logLevel",
     ("Input", "name"): "id",
+    ("SelectInput", "options"): "values",
+    ("MultiselectInput", "options"): "values",
     ("FileInput", "accept"): "allowedFileExtensions",
     ("Flow", "taskDefaults"): "pluginDefaults",
 }

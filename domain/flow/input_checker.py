@@ -21,6 +21,7 @@ from domain.flow.input_types import (
     FormInput,
     Input,
     IntInput,
+    JsonInput,
     MultiselectInput,
     ReusableInputs,
     SecretInput,
@@ -28,7 +29,7 @@ from domain.flow.input_types import (
     StringInput,
     TimeInput,
 )
-from domain.flow.input_values import BadValue, parse_bound
+from domain.flow.input_values import BadValue, parse_bound, read_schema
 from domain.flow.reading import Path, Reading, is_template
 
 _INPUT_ID: Final = r"^[a-zA-Z0-9][.a-zA-Z0-9_-]*"
@@ -121,6 +122,8 @@ def _check_input(declared: Input, path: Path, reading: Reading) -> None:
         _check_item_type(declared.item_type, path, reading)
     elif isinstance(declared, FileInput):
         _check_file(declared, path, reading)
+    elif isinstance(declared, JsonInput):
+        _check_schema(declared, path, reading)
     elif isinstance(declared, FormInput):
         _check_form(declared, path, reading)
     elif isinstance(declared, ReusableInputs):
@@ -201,6 +204,15 @@ def _check_file(declared: FileInput, path: Path, reading: Reading) -> None:
             "Name a namespace file: nsfile:///data.csv.",
             default,
             at=(*path, "defaults"),
+        )
+
+
+def _check_schema(declared: JsonInput, path: Path, reading: Reading) -> None:
+    try:
+        read_schema(declared)
+    except BadValue as error:
+        reading.rule(
+            (*path, "jsonSchema"), str(error), "Write a JSON Schema.", declared.json_schema
         )
 
 

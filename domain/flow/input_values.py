@@ -25,6 +25,7 @@ from domain.flow.input_types import (
     FloatInput,
     Input,
     IntInput,
+    JsonInput,
     SecretInput,
     StringInput,
     TimeInput,
@@ -32,6 +33,7 @@ from domain.flow.input_types import (
 from domain.flow.java_dates import date_fault, time_fault
 from domain.flow.violations import as_text
 from domain.flow.yaml import YamlError, read_yaml
+from domain.json_schema import InvalidSchema, schema_faults
 from domain.json_words import json_fault
 from domain.ports.encryption import ENCRYPTED_TYPE
 
@@ -54,6 +56,7 @@ _NUMBER: Final = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]
 _INSTANT: Final = re.compile(
     r"(\d{4}-\d\d-\d\d)T(\d\d:\d\d)(:\d\d)?(?:[.,](\d{1,9}))?(Z|z|[+-]\d\d(?::?\d\d)?)"
 )
+_DATE: Final = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
 _TIME: Final = re.compile(r"(\d\d):(\d\d)(?::(\d\d)(?:\.(\d{1,9}))?)?")
 _EMAIL: Final = re.compile(r"[a-zA-Z0-9_!#$%&'*+/=?`{|}~^.-]{1,64}@[a-zA-Z0-9.-]{1,255}")
 _URI_CHARACTERS: Final = re.compile(r"[A-Za-z0-9\-._~:/?#\[\]@!$&'()*+,;=%]|[^\x00-\x7f]")
@@ -132,6 +135,8 @@ def check_limits(declared: Input, value: Any) -> None:
         _after_and_before(declared, value)
     elif isinstance(declared, FileInput):
         _extension(declared, value)
+    elif isinstance(declared, JsonInput):
+        _schema(declared, value)
 
 
 def parse_secret(declared: Input, value: Any, encrypt: Encrypt | None) -> Any:
@@ -240,8 +245,8 @@ def _instant(value: Any) -> str:
 def _date(value: Any) -> str:
     text = _text(value)
     try:
-        if len(text) != 10:
-            raise ValueError("length")
+        if not _DATE.fullmatch(text):
+            raise ValueError("shape")
         return date.fromisoformat(text).isoformat()
     except ValueError:
         raise _expected("DATE", text, date_fault(text)) from None
@@ -435,5 +440,35 @@ def _fraction(micros: int) -> str:
 
 def _extension(declared: FileInput, uri: str) -> None:
     allowed = declared.allowed_file_extensions
-    if allowed and not uri.lower().endswith(tuple(item.lower() for item in allowed)):
-        raise BadValue(f"it must have one of the extensions `[{', '.join(allowed)}]`")
+    accepted = [item.lower() for item in allowed]
+    if accepted and not uri.lower().endswith(tuple(accepted)):
+        raise BadValue(f"File type not allowed. Accepted extensions: {', '.join(accepted)}")
+
+
+def read_schema(declared: JsonInput) -> Any:
+    """Return the schema that a JSON input must obey, None: none.
+
+    Raises:
+        BadValue: it is not JSON.
+    """
+    schema = declared.json_schema
+    if not isinstance(schema, str):
+        return schema
+    if not schema.strip():
+        return None
+    try:
+        return json.loads(schema)
+    except (ValueError, RecursionError) as error:
+        raise BadValue(f"Invalid JSON content or schema: {_json_words(schema, error)}") from None
+
+
+def _schema(declared: JsonInput, value: Any) -> None:
+    schema = read_schema(declared)
+    if schema is None:
+        return
+    try:
+        faults = schema_faults(value, schema)
+    except (InvalidSchema, TypeError, RecursionError) as error:
+        raise BadValue(f"Invalid JSON schema: {error}") from None
+    if faults:
+        raise BadValue(*(f"it must match the json schema: {fault}" for fault in faults))

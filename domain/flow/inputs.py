@@ -235,13 +235,18 @@ def _resolve(
     try:
         if not _is_asked_for(declared, scope):
             return InputValue(input=declared, name=name, enabled=False)
-        choices = _choices(declared, scope)
+        try:
+            choices = _choices(declared, scope)
+        except ExpressionError as error:
+            return _wrong(declared, f"Cannot render 'expression'. Cause: {error}")
         given = _given(declared, raw)
         if given is _MISSING:
             is_default = declared.defaults is not None
             given = _default(declared, choices, scope)
     except ExpressionError as error:
         return _wrong(declared, str(error))
+    except BadValue as error:
+        return _wrong(declared, *error.causes)
     if given is None:
         if declared.required:
             return InputValue(input=declared, name=name, errors=(f"Missing required input:{name}",))
@@ -297,7 +302,11 @@ def _default(declared: Input, choices: list[str] | None, scope: Scope) -> Any:
 
 
 def _choices(declared: Input, scope: Scope) -> list[str] | None:
-    """Return the values to choose from, or None for inputs without."""
+    """Return the values to choose from, or None for inputs without.
+
+    Raises:
+        BadValue: the expression gives no list.
+    """
     if isinstance(declared, SelectInput | MultiselectInput) and declared.expression is not None:
         value = compile_template(declared.expression).render_typed(scope)
         if isinstance(value, str):
@@ -306,13 +315,8 @@ def _choices(declared: Input, scope: Scope) -> list[str] | None:
             except (ValueError, RecursionError):
                 value = None
         if not isinstance(value, list | tuple):
-            raise ExpressionError(
-                f"The expression of input `{declared.id}` must give a list",
-                declared.expression,
-                1,
-                1,
-            )
-        return [_choice(item) for item in value]
+            raise BadValue("Invalid expression result. Expected a list of strings")
+        return [_choice(item) for item in value if item is not None]
     if isinstance(declared, EnumInput | SelectInput | MultiselectInput):
         return [_choice(item) for item in declared.values]
     return None
@@ -344,11 +348,10 @@ def _parsed(declared: Input, given: Any, choices: list[str] | None, encrypt: Enc
 
 
 def _check_all(items: Sequence[Any], choices: list[str]) -> None:
-    causes: list[str] = []
-    for item in items:
-        try:
-            check_choice(as_text(item), choices)
-        except BadValue as error:
-            causes.extend(error.causes)
+    shown = f"`[{', '.join(choices)}]`"
+    texts = [as_text(item) for item in items]
+    causes = [
+        f"value `{text}` doesn't match the values {shown}" for text in texts if text not in choices
+    ]
     if causes:
         raise BadValue(*causes)

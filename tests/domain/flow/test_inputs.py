@@ -231,6 +231,52 @@ def test_a_secret_is_checked_then_sealed_and_stays_sealed() -> None:
     assert "encryption is not configured" in refused.errors[0]
 
 
+def test_a_multiselect_names_each_value_that_is_none_of_its_own() -> None:
+    declared = "  - {id: m, type: MULTISELECT, values: [a, b]}"
+    assert _resolve(declared, {"m": ["x", "a", "y"]}).errors == tuple(
+        f"Invalid value for input `m`. Cause: value `{value}` doesn't match the values `[a, b]`"
+        for value in "xy"
+    )
+
+
+@pytest.mark.parametrize(
+    ("expression", "cause"),
+    [
+        ("abc", "Invalid expression result. Expected a list of strings"),
+        ("{{ nope }}", "Cannot render 'expression'. Cause: Unable to find `nope`"),
+    ],
+)
+def test_an_expression_that_gives_no_values_is_told(expression: str, cause: str) -> None:
+    declared = f"  - {{id: s, type: SELECT, expression: '{expression}'}}"
+    assert _error(declared, s="a").startswith(f"Invalid value for input `s`. Cause: {cause}")
+
+
+def test_nulls_among_the_values_of_an_expression_are_left_out() -> None:
+    declared = "  - {id: s, type: SELECT, expression: '{{ [1, null, 2] }}'}"
+    assert "it must match the values `[1, 2]`" in _error(declared, s="3")
+
+
+def test_a_json_input_obeys_its_schema() -> None:
+    schema = '{"type": "object", "required": ["n"], "properties": {"n": {"type": "integer"}}}'
+    declared = f"  - {{id: j, type: JSON, jsonSchema: '{schema}'}}"
+    assert _values(declared, j='{"n": 1}') == {"j": {"n": 1}}
+    cause = "it must match the json schema: $.n: string found, integer expected"
+    assert _error(declared, j='{"n": "x"}') == f"Invalid value for input `j`. Cause: {cause}"
+    blank = "  - {id: j, type: JSON, jsonSchema: ' '}"
+    assert _values(blank, j="[1]") == {"j": [1]}
+
+
+def test_a_file_of_another_kind_is_refused() -> None:
+    declared = "  - {id: f, type: FILE, allowedFileExtensions: [.csv, .TXT]}"
+    assert _values(declared, f="kestra:///a.txt") == {"f": "kestra:///a.txt"}
+    cause = "File type not allowed. Accepted extensions: .csv, .txt"
+    assert _error(declared, f="kestra:///a.pdf") == f"Invalid value for input `f`. Cause: {cause}"
+
+
+def test_old_options_of_a_multiselect_are_its_values() -> None:
+    assert _values("  - {id: m, type: MULTISELECT, options: [a]}", m="a") == {"m": ["a"]}
+
+
 def test_every_input_of_the_conformance_flow_reads() -> None:
     source = (SHARED / "conformance" / "flows" / "valids" / "inputs.yaml").read_text()
     cases = read_yaml((SHARED / "conformance" / "cases.yaml").read_text()).value
