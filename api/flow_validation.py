@@ -8,6 +8,7 @@ from typing import Any
 from api import flows
 from api.context import Context
 from api.errors import Detail, invalid_entity
+from domain.flow.hints import Hint
 from domain.flow.reader import FlowReading, parse_task, parse_trigger
 from domain.flow.violations import FlowViolation, constraints
 from domain.flow.yaml import YamlError, read_yaml
@@ -75,9 +76,13 @@ def _verdict(own: Context, index: int, reading: FlowReading) -> View:
     return view | {
         "outdated": reading.is_outdated(_last_revision(own, reading)),
         "deprecationPaths": list(reading.deprecations),
-        "warnings": list(reading.warnings),
+        "warnings": [*reading.warnings, *map(_hint, reading.hints)],
         "infos": list(reading.infos),
     }
+
+
+def _hint(hint: Hint) -> str:
+    return f"{hint.path}: {hint.message}" if hint.path else hint.message
 
 
 def _last_revision(own: Context, reading: FlowReading) -> int | None:

@@ -39,7 +39,10 @@ def check(own: Context, source: str) -> Checked:
 def parse(own: Context, source: str) -> FlowReading:
     """Return everything there is to say about a source."""
     return parse_flow(
-        source, catalogue=own.ports.catalogue, defaults=own.ports.flows.plugin_defaults
+        source,
+        catalogue=own.ports.catalogue,
+        defaults=own.ports.flows.plugin_defaults,
+        hints=True,
     )
 
 

@@ -14,6 +14,7 @@ from domain.flow.common import PluginDefault
 from domain.flow.convert import plan_of, read_fields
 from domain.flow.defaults import NO_DEFAULTS, ScopedDefaults, inject_defaults
 from domain.flow.elements import read_task, read_trigger
+from domain.flow.hints import Hint, find_hints
 from domain.flow.model import Flow
 from domain.flow.reading import FLOW_CLASS, Reading
 from domain.flow.tasks import FLOWABLES, Task
@@ -45,6 +46,8 @@ class FlowReading(msgspec.Struct, frozen=True, kw_only=True):
     infos: tuple[str, ...] = ()
     """Such as `old.Type is replaced by new.Type`."""
     warnings: tuple[str, ...] = ()
+    hints: tuple[Hint, ...] = ()
+    """What is probably not meant; only where they were asked for, of a flow that reads well."""
     id: str | None = None
     """As written, also when the flow is invalid; None when it could not be read."""
     namespace: str | None = None
@@ -112,9 +115,13 @@ def parse_flow(
     revision: int | None = None,
     defaults: ScopedDefaults = NO_DEFAULTS,
     allow_unknown_types: bool = False,
+    hints: bool = False,
     limits: YamlLimits = DEFAULT_LIMITS,
 ) -> FlowReading:
-    """Read a source and tell everything about it; see `read_flow`. Raises nothing."""
+    """Read a source and tell everything about it; see `read_flow`. Raises nothing.
+
+    With `hints`, look for what is allowed and probably not meant, too.
+    """
     try:
         document = read_yaml(source, limits)
     except YamlError as error:
@@ -126,6 +133,7 @@ def parse_flow(
         revision=revision,
         defaults=defaults,
         allow_unknown_types=allow_unknown_types,
+        hints=hints,
     )
 
 
@@ -137,6 +145,7 @@ def flow_of_document(
     revision: int | None = None,
     defaults: ScopedDefaults = NO_DEFAULTS,
     allow_unknown_types: bool = False,
+    hints: bool = False,
 ) -> FlowReading:
     """Read a flow from YAML that was read already; see `parse_flow`."""
     reading = Reading(document, catalogue, allow_unknown_types=allow_unknown_types)
@@ -160,6 +169,9 @@ def flow_of_document(
         deprecations=tuple(reading.deprecations),
         infos=tuple(reading.infos),
         warnings=tuple(reading.warnings),
+        hints=find_hints(reading.document.value, effective, document.spot, catalogue)
+        if hints and is_valid
+        else (),
         id=flow.id if isinstance(flow.id, str) else None,
         namespace=flow.namespace if isinstance(flow.namespace, str) else None,
         revision=written if isinstance(written, int) and not isinstance(written, bool) else None,

@@ -80,6 +80,18 @@ def report_of(file: str, reading: FlowReading, first_line: int = 1) -> FileRepor
         for text in reading.warnings
     ]
     findings += [
+        Finding(
+            file=file,
+            level="warning",
+            rule="warning",
+            message=hint.message,
+            path=f"$.{hint.path}" if hint.path else "$",
+            line=hint.line + shift,
+            column=hint.column,
+        )
+        for hint in reading.hints
+    ]
+    findings += [
         Finding(file=file, level="note", rule="deprecated", message=text, line=first_line)
         for text in (*(f"{path} is out of date" for path in reading.deprecations), *reading.infos)
     ]

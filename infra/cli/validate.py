@@ -58,6 +58,7 @@ def validate(
                     catalogue=CORE_CATALOGUE,
                     defaults=defaults,
                     allow_unknown_types=allow_unknown_types,
+                    hints=True,
                 )
                 reports.append(report_of(file.as_posix(), reading, line))
     sys.stdout.write(written(reports, format_) + "\n")
