@@ -6,6 +6,8 @@ PYTHON ?= $(shell for each in python3 python3.13 python3.12 python3.11; do \
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+TARGET ?= flow
+SECONDS ?= 600
 UNIT := not servers and not process
 
 RUN_READY := $(VENV)/.ready-to-run
@@ -13,7 +15,7 @@ DEV_READY := $(VENV)/.ready-to-develop
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help run test check bench lock format clean
+.PHONY: help run test check fuzz bench lock format clean
 
 help: ## show this list
 	@sed -n 's/^\([a-z]*\):.*## /make \1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -38,6 +40,9 @@ test: $(DEV_READY) ## everything of check, and all tests on real servers too
 	$(BIN)/lint-imports
 	TIDEWHEEL_SIMULATIONS=10000 $(BIN)/pytest -q -n auto --dist worksteal -m '$(UNIT)'
 	$(BIN)/pytest -q --durations=15 -m 'servers or process'
+
+fuzz: $(DEV_READY) ## fuzz TARGET (yaml, flow, expression or inputs) for SECONDS
+	$(BIN)/python tests/fuzz/run.py $(TARGET) -max_total_time=$(SECONDS)
 
 bench: $(DEV_READY) ## measure a running server and the costs of single steps
 	$(BIN)/python tests/bench/run.py
