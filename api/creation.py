@@ -134,6 +134,17 @@ def runnable_flow(own: Context, namespace: str, flow_id: str, revision: int | No
     return flow
 
 
+def require_revision(own: Context, execution: Execution, revision: int | None) -> None:
+    """Raise ApiError 404 when an execution is to go on in a revision that there is not."""
+    if revision is None:
+        return
+    namespace, flow_id = execution.namespace, execution.flow_id
+    if own.ports.flows.revision(execution.tenant, namespace, flow_id, revision) is None:
+        raise not_found(
+            f"Unable to find revision {revision} on flow {flow_id} on namespace {namespace}"
+        )
+
+
 async def resolve(
     own: Context, inputs: Sequence[Input], raw: Mapping[str, Any], variables: Mapping[str, Any]
 ) -> ResolvedInputs:

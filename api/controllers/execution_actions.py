@@ -13,7 +13,7 @@ from api.body import content_type, read_json
 from api.breakpoints import read_breakpoints
 from api.context import context, user_name
 from api.controllers.http import Http, Segment, in_both
-from api.creation import begin, runnable_flow
+from api.creation import begin, require_revision, runnable_flow
 from api.errors import ApiError
 from api.forms import FORM
 from api.labels import LabelBody, check_system_labels, checked_labels
@@ -107,6 +107,7 @@ class ExecutionActions(Controller):
             after = await act(request, actions.RESTART, execution, command)
         else:
             raise_any(actions.RESTART.check(execution))
+            require_revision(own, execution, revision)
             runnable_flow(own, execution.namespace, execution.flow_id, revision)
             after = await replayed(own, commands(request).restart_anew(execution, revision))
         return reply.json(own.moved(after, StateType.RESTARTED))
@@ -212,6 +213,7 @@ async def replay(
     own, parameters = context(request), Parameters.of(request)
     task_run_id = parameters.text("taskRunId")
     raise_any(actions.check_replay(source, task_run_id))
+    require_revision(own, source, parameters.number("revision"))
     command = commands(request).replay(
         source,
         task_run_id=task_run_id,

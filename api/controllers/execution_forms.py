@@ -12,7 +12,7 @@ from api.body import content_type, read_text
 from api.context import context
 from api.controllers.execution_actions import TWO, commands, raise_any, replay
 from api.controllers.http import Http, Segment, in_both
-from api.creation import Draft, begin, checked, resolve, runnable_flow
+from api.creation import Draft, begin, checked, require_revision, resolve, runnable_flow
 from api.errors import unprocessable, unsupported_media_type
 from api.evaluation import evaluate
 from api.forms import read_form
@@ -118,8 +118,9 @@ class ExecutionForms(Controller):
         """Begin another execution from this one, with other inputs."""
         own = context(request)
         source = await require_execution(own, execution_id)
-        form = await read_form(request, own.options.limits)
         revision = Parameters.of(request).number("revision") or source.flow_revision
+        require_revision(own, source, revision)
+        form = await read_form(request, own.options.limits)
         flow = runnable_flow(own, source.namespace, source.flow_id, revision)
         try:
             draft = Draft(own, flow, form)

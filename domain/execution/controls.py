@@ -143,7 +143,7 @@ def force_run(turn: Turn, command: c.ForceRunExecution) -> None:
             if is_approval(turn, run):
                 decide_run(turn, run, APPROVED, by=command.issuer or None)
             else:
-                resume_run(turn, run, {}, command.issuer or None)
+                resume_run(turn, run, {}, None)
         if turn.state.state.current is _S.PAUSED:
             turn.emit(ExecutionStarted())
     else:

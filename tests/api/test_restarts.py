@@ -41,6 +41,19 @@ async def test_a_restart_that_names_a_revision_asks_for_another_execution(tmp_pa
             assert answer.json()["id"] == command.new_execution_id != execution_id
 
 
+@pytest.mark.parametrize("path", ["restart", "replay", "replay-with-inputs"])
+async def test_a_revision_that_the_flow_does_not_have_is_a_404(tmp_path: Path, path: str) -> None:
+    with world_in(tmp_path) as world:
+        async with client_of(world) as client:
+            execution_id = await begun(client)
+            world.finish(execution_id, StateType.FAILED)
+            answer = await client.post(f"{ROOT}/{execution_id}/{path}?revision=7")
+            assert (answer.status_code, answer.json()["message"]) == (
+                404,
+                "Not Found: Unable to find revision 7 on flow hello on namespace gold.team",
+            )
+
+
 def answers_as_another(world: World) -> None:
     """Have the executor begin the execution that a restart asks for."""
     step = world.step
