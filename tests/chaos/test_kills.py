@@ -17,11 +17,14 @@ from tests.support.truth import (
     check_read_models,
     check_streams,
     dead_letters,
+    standing_wishes,
 )
 
 pytestmark = pytest.mark.process
 
 SEED = int(os.environ.get("TIDEWHEEL_CHAOS_SEED", "20261123"))
+CHILDREN = {"parent": 1, "batches": 3}
+"""How many executions each execution of a flow starts."""
 KILLABLE = {
     "embedded": ("local",),
     "distributed": ("executor", "worker", "indexer", "webserver"),
@@ -61,6 +64,13 @@ def test_everything_accepted_ends_right_and_once_whatever_is_killed(
         check_streams(history, streams)
         check_once(history)
         check_read_models(history, rows)
-        parents = [key for key, flow in load.accepted.items() if flow == "parent"]
+        wanted = {
+            execution_id: CHILDREN[flow]
+            for execution_id, flow in load.accepted.items()
+            if flow in CHILDREN
+        }
         children = history.children()
-        assert {parent: children[parent] for parent in parents} == dict.fromkeys(parents, 1)
+        assert {parent: children[parent] for parent in wanted} == wanted
+        # no slot of the limited flow was lost or leaked
+        with running.hand() as log:
+            assert not standing_wishes(log)

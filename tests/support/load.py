@@ -88,6 +88,37 @@ tasks:
         values:
           count: "{{{{ outputs.loop.iterationCount + 1 }}}}"
 """,
+    "batches": f"""\
+tasks:
+  - id: lines
+    type: {_CORE}.storage.Write
+    extension: .txt
+    content: |
+      a
+      b
+      c
+  - id: each
+    type: {_CORE}.flow.ForEachItem
+    items: "{{{{ outputs.lines.uri }}}}"
+    batch:
+      rows: 1
+    namespace: {NAMESPACE}
+    flowId: two
+    wait: true
+    transmitFailed: true
+""",
+    "limited": f"""\
+concurrency:
+  limit: 2
+tasks:
+  - id: slow
+    type: {_CORE}.flow.Sleep
+    duration: PT0.1S
+afterExecution:
+  - id: last
+    type: {_LOG}
+    message: done
+""",
     "fails": f"""\
 tasks:
   - id: fails

@@ -22,7 +22,7 @@ from domain.execution.record import EventRecord
 from domain.execution.state import Execution
 from domain.ports.log import Log, LogReader
 from domain.record.envelope import Record
-from domain.record.topics import DEAD_LETTER, EXECUTION_EVENTS
+from domain.record.topics import DEAD_LETTER, EXECUTION_EVENTS, FLOW_SLOTS
 from domain.record.values import DeadLetter
 
 FIRE = FireTimer.__struct_config__.tag
@@ -135,3 +135,15 @@ def check_read_models(history: History, rows: list[dict[str, Any]]) -> None:
             if shown.get(key) != true.get(key)
         }
         assert not differing, f"{execution_id}: index and log differ: {differing}"
+
+
+def standing_wishes(log: Log) -> set[str]:
+    """Return the keys of executions that hold or want a slot of their flow."""
+    standing: set[str] = set()
+    for partition in range(log.reader.partitions(FLOW_SLOTS)):
+        for record in everything(log.reader, FLOW_SLOTS, partition):
+            if record.value is None:
+                standing.discard(record.key)
+            else:
+                standing.add(record.key)
+    return standing
