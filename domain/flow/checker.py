@@ -20,6 +20,7 @@ from domain.flow.reading import Path, Reading
 from domain.flow.reference_checker import check_dashed_keys
 from domain.flow.retry_checker import check_retry
 from domain.flow.tasks import (
+    CHILD_FAILURE,
     Approval,
     Dag,
     EachParallel,
@@ -183,6 +184,8 @@ def _check_one(task: Task, path: Path, reading: Reading) -> None:
         _must_have(task.tasks, (*path, "tasks"), reading)
     if isinstance(task, Parallel | Dag | EachParallel):
         _at_least(task.concurrent, 0, (*path, "concurrent"), reading)
+    if isinstance(task, Parallel | Dag):
+        _check_child_failure(task.on_child_failure, (*path, "onChildFailure"), reading)
     if isinstance(task, Pause):
         check_inputs(task.on_resume, (*path, "onResume"), reading)
     if isinstance(task, Approval):
@@ -196,6 +199,15 @@ def _check_one(task: Task, path: Path, reading: Reading) -> None:
         _check_output_types(task.outputs, (*path, "outputs"), reading)
     if isinstance(task, Subflow | ForEachItem) and task.revision is not None:
         _at_least(task.revision, 1, (*path, "revision"), reading)
+
+
+def _check_child_failure(said: str | None, path: Path, reading: Reading) -> None:
+    if said is not None and said.upper() not in CHILD_FAILURE:
+        reading.rule(
+            path,
+            f"'{said}' is not one of the values accepted: [FAIL, CANCEL, CONTINUE]",
+            "Write FAIL, CANCEL or CONTINUE.",
+        )
 
 
 def _must_have(tasks: Sequence[Task], path: Path, reading: Reading) -> None:

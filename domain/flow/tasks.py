@@ -115,13 +115,18 @@ class WorkingDirectory(TaskList, frozen=True, kw_only=True):
     cache: Any = None
 
 
+CHILD_FAILURE: Final = ("FAIL", "CANCEL", "CONTINUE", "FAILED", "CANCELLED")
+"""What `onChildFailure` may say, in any case: FAIL and CANCEL interrupt running siblings, which end
+FAILED or CANCELLED, CONTINUE lets them end. The longer words are those of 2.0.0."""
+
+
 class Parallel(TaskList, frozen=True, kw_only=True):
     """All at once."""
 
     concurrent: int = 0
     """Most children at once; 0: no limit."""
-    on_child_failure: Literal["FAIL", "CONTINUE"] | None = None
-    """2.0: FAIL interrupts running siblings. None: written in 1.x, where they go on."""
+    on_child_failure: str | None = None
+    """2.0, see `CHILD_FAILURE`. None: written in 1.x, where running siblings go on."""
 
 
 class DagTask(Model, frozen=True, kw_only=True):
@@ -135,7 +140,7 @@ class Dag(Flowable, frozen=True, kw_only=True):
     """Each as soon as those it depends on have ended well."""
 
     concurrent: int = 0
-    on_child_failure: Literal["FAIL", "CONTINUE"] | None = None
+    on_child_failure: str | None = None
     tasks: tuple[DagTask, ...] = ()
 
     def main_branches(self) -> Iterator[tuple[str, tuple[Task, ...]]]:

@@ -45,4 +45,4 @@ class DagRule(FlowableRule):
     def waits_for_siblings(self, task: TaskPlan) -> bool:
         """Tell whether the flow says CONTINUE."""
         assert isinstance(task.task, t.Dag)
-        return task.task.on_child_failure == "CONTINUE"
+        return (task.task.on_child_failure or "").upper() == "CONTINUE"

@@ -50,4 +50,4 @@ class ParallelRule(FlowableRule):
     def waits_for_siblings(self, task: TaskPlan) -> bool:
         """Tell whether the flow says CONTINUE."""
         assert isinstance(task.task, t.Parallel)
-        return task.task.on_child_failure == "CONTINUE"
+        return (task.task.on_child_failure or "").upper() == "CONTINUE"

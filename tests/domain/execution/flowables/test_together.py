@@ -102,6 +102,30 @@ tasks:
     assert any("because sibling task 'b' failed" in entry.message for entry in world.logs)
 
 
+@pytest.mark.parametrize(
+    ("said", "state"), [("cancel", "CANCELLED"), ("CANCELLED", "CANCELLED"), ("failed", "FAILED")]
+)
+@pytest.mark.parametrize("kind", ["Parallel", "Dag"])
+def test_siblings_may_be_cancelled_in_any_spelling(kind: str, said: str, state: str) -> None:
+    """2.0: case-insensitive; 2.0.0 said FAILED and CANCELLED."""
+    tasks = [f"{{id: a, {FAIL}}}", f"{{id: s, {SLEEP}}}"]
+    if kind == "Dag":
+        tasks = [f"{{task: {task}}}" for task in tasks]
+    world = World(
+        f"""
+id: f
+namespace: n
+tasks:
+  - id: p
+    type: {FLOW}{kind}
+    onChildFailure: {said}
+    tasks: [{", ".join(tasks)}]
+"""
+    )
+    execution = world.run()
+    assert states(execution) == {"p": "FAILED", "a": "FAILED", "s": state}
+
+
 def test_on_child_failure_continue_lets_the_siblings_end() -> None:
     world = World(
         flow(f"""
