@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 
 import msgspec
 
 from domain.execution.context import Answer, Question
-from domain.execution.lookups import OUTPUTS
+from domain.execution.lookups import OUTPUTS, WORKERS
 from domain.expression import ExpressionError, Fault, Scope
 from infra.expression.lookups import Place, RuntimeLookups, World
 
@@ -17,8 +18,15 @@ _log = logging.getLogger(__name__)
 class RuntimeAnswers:
     """Answers port over the ports behind expressions. Every failure is an answer."""
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: World, workers: Callable[[str], bool] | None = None) -> None:
+        """Hold what is needed.
+
+        Args:
+            world: behind the functions of expressions.
+            workers: tells whether a worker of a group lives; None: nobody asks.
+        """
         self._world = world
+        self._workers = workers
 
     def answer(self, question: Question) -> Answer:
         """Return what a function gives here and now."""
@@ -37,6 +45,8 @@ class RuntimeAnswers:
             if question.name == OUTPUTS:
                 with self._world.blobs.open(str(question.arguments["uri"])) as file:
                     return Answer(value=msgspec.json.decode(file.read()))
+            if question.name == WORKERS and self._workers is not None:
+                return Answer(value=self._workers(str(question.arguments["group"])))
             value = RuntimeLookups(self._world, place).call(
                 question.name, question.arguments, Scope({})
             )

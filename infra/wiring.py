@@ -247,6 +247,7 @@ def assemble(config: Config, roles: frozenset[str], fatal: Fatal, soon: Soon) ->
 
 def _executor(shop: _Shop) -> None:
     from infra.answers import RuntimeAnswers
+    from infra.workers import LiveWorkers
     from streams.executor.stepper import ExecutionStepper
     from streams.slots import SlotKeeper
     from streams.steps import StepHandler
@@ -264,11 +265,12 @@ def _executor(shop: _Shop) -> None:
         outgoing = Outgoing(EXECUTION_COMMANDS, execution_id, encode(command), partition=partition)
         shop.log.writer.send(outgoing, _or_fatal(shop.fatal))
 
+    workers = LiveWorkers(shop.log, shop.clock, shop.config.worker.gone_after_seconds)
     timers = TimerClock(shop.clock, due)
     stepper = ExecutionStepper(
         shop.log,
         shop.flows,
-        RuntimeAnswers(shop.world),
+        RuntimeAnswers(shop.world, workers),
         timers,
         shop.snapshots(f"executor-{member}"),
         shop.config.executor,
@@ -287,16 +289,19 @@ def _executor(shop: _Shop) -> None:
         soon=None if shop.config.engine == "embedded" else shop.soon,
     )
     shop.assembly.add(timers.start, timers.close)
+    shop.assembly.add(None, workers.close)
     shop.assembly.add(None, stepper.close)
     shop.drive("executor", member, [handler, SlotKeeper(shop.log, shop.fatal)])
 
 
 def _worker(shop: _Shop) -> None:
     from api.views.parts import running_view
+    from domain.record.topics import task_requests
     from infra.plugins.catalogue import core_plugins
     from infra.plugins.services import task_services
     from streams.worker.worker import Worker
 
+    shop.log.ensure_topics([task_requests(shop.config.worker.group)])
     services = task_services(shop.world, shop.log, shop.encryption, UTC)
     worker = Worker(
         shop.config.worker,

@@ -23,6 +23,9 @@ from domain.ids import derived
 OUTPUTS: Final = "outputs"
 """Name of the question for outputs by reference: the JSON value of the file at `uri`."""
 
+WORKERS: Final = "workers"
+"""Name of the question whether a worker of the `group` lives: true or false."""
+
 WITHHELD: Final = frozenset({"secret", "credential", "decrypt", OUTPUTS})
 """Questions whose answers are not recorded: secrets, and what stands in a file of its own."""
 
@@ -89,6 +92,15 @@ class StepLookups:
         """
         found = self._answered(OUTPUTS, {"uri": uri})
         return found if isinstance(found, dict) else {}
+
+    def has_workers(self, group: str) -> bool:
+        """Tell whether a worker of a group lives.
+
+        Raises:
+            LookupNeeded: the outside world must be asked first.
+            Fault: nobody knows.
+        """
+        return bool(self._answered(WORKERS, {"group": group}))
 
     def noise(self) -> int:
         """Return a number of 128 bits that looks like chance and is the same in every replay."""

@@ -60,6 +60,7 @@ def parts_of(owner: t.ForEachItem) -> tuple[Task, ...]:
         id=owner.id + SPLIT,
         type="io.kestra.plugin.core.storage.Split",
         worker_group=owner.worker_group,
+        worker_selector=owner.worker_selector,
         properties={"from": owner.items} | {k: v for k, v in cut.items() if v is not None},
     )
     items = ItemsTask(id=owner.id + ITEMS, type=_PARTS + "Executable", owner=owner)
@@ -67,6 +68,7 @@ def parts_of(owner: t.ForEachItem) -> tuple[Task, ...]:
         id=owner.id + MERGE,
         type="io.kestra.plugin.core.storage.Write",
         worker_group=owner.worker_group,
+        worker_selector=owner.worker_selector,
         properties={"content": f"{{{{ {MERGED} }}}}", "extension": ".jsonl"},
     )
     return split, items, merge

@@ -59,15 +59,20 @@ class WorkerGroup(Model, frozen=True, kw_only=True):
     """Workers by the 1.x spelling: a key, maybe a template."""
 
     key: str
-    fallback: Literal["WAIT", "FAIL", "CANCEL"] = "WAIT"
+    fallback: Literal["WAIT", "FAIL", "CANCEL", "IGNORE"] = "WAIT"
+    """What becomes of a task while no worker of the group lives: it waits, fails, cancels the
+    execution, or goes to the default group."""
 
 
 class WorkerSelector(Model, frozen=True, kw_only=True):
-    """Workers by the 2.0 spelling: tags that a worker must carry."""
+    """Workers by the 2.0 spelling: tags that a worker must carry.
+
+    The workers with several tags are the group that is called as these, sorted, joined by `-`.
+    """
 
     tags: tuple[str, ...]
     match: Literal["ALL", "ANY"] = "ALL"
-    fallback: Literal["WAIT", "FAIL", "CANCEL"] = "FAIL"
+    fallback: Literal["WAIT", "FAIL", "CANCEL", "IGNORE"] = "FAIL"
 
 
 class TaskCache(Model, frozen=True, kw_only=True):

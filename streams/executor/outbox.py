@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 
 from domain.concurrency.commands import slot_record_key
 from domain.execution.commands import RecordTaskResult
@@ -19,6 +19,7 @@ from domain.execution.effects import (
 from domain.execution.lifecycle import StateType
 from domain.execution.requests import TaskRequest
 from domain.log import LogBatch
+from domain.ports.log import Log
 from domain.record.codec import encode
 from domain.record.envelope import Outgoing
 from domain.record.topics import (
@@ -38,12 +39,12 @@ EXECUTOR = "executor"
 class Outbox:
     """Turns effects into records; timers go to the clock of this process."""
 
-    def __init__(
-        self, timers: TimerClock, limit_bytes: int, partitions: Callable[[str], int]
-    ) -> None:
+    def __init__(self, timers: TimerClock, limit_bytes: int, log: Log) -> None:
         self._timers = timers
         self._limit = limit_bytes
-        self._partitions = partitions
+        self._log = log
+        self._groups: set[str] = set()
+        """Worker groups whose topic is there."""
 
     def records(self, partition: int, effects: Iterable[AnyEffect]) -> list[Outgoing]:
         """Return the records of effects, in order."""
@@ -73,13 +74,18 @@ class Outbox:
         key = slot_record_key(effect.flow_key, effect.execution_id)
         value = None if effect.wish is None else encode(effect.wish)
         # by the flow: one order for all executions of a flow
-        partition = partition_of(effect.flow_key, self._partitions(FLOW_SLOTS))
+        partition = partition_of(effect.flow_key, self._log.writer.partitions(FLOW_SLOTS))
         return Outgoing(FLOW_SLOTS, key, value, partition=partition)
 
     def _request(self, request: TaskRequest, group: str | None) -> Outgoing:
         value = encode(request)
         if len(value) <= self._limit:
-            return Outgoing(task_requests(group), request.task_run_id, value)
+            topic = task_requests(group)
+            if group is not None and group not in self._groups:
+                # its requests wait there for the first worker of the group
+                self._log.ensure_topics([topic])
+                self._groups.add(group)
+            return Outgoing(topic, request.task_run_id, value)
         # no worker could be asked: the attempt fails with the reason, nothing is stuck
         failure = RecordTaskResult(
             execution_id=request.execution_id,

@@ -115,7 +115,7 @@ class ExecutionStepper:
         self._metrics = metrics
         self._settings = settings
         self._encrypt = encrypt
-        self._outbox = Outbox(timers, options.command_limit_bytes, log.writer.partitions)
+        self._outbox = Outbox(timers, options.command_limit_bytes, log)
         self._partitions: dict[int, _Partition] = {}
         self.knows: Callable[[int, int], bool] = lambda partition, end: True  # noqa: ARG005
         metrics.gauge("executor_executions_live", self._live)

@@ -332,6 +332,17 @@ def test_command_under_the_key_of_another_execution_goes_to_the_dead_letter() ->
     assert len(engine.log.all(DEAD_LETTER)) == 1
 
 
+def test_the_topic_of_a_worker_group_is_made_before_its_first_request() -> None:
+    """A request for a group that nobody has started must not end the process."""
+    engine = Engine(source=SOURCE + "    workerGroup: {key: gpu}\n")
+    engine.create("a")
+    engine.create("b")
+
+    assert engine.log.ensured == ["task.requests.gpu"]
+    assert len(engine.log.all("task.requests.gpu")) == 2
+    assert engine.fatal == []
+
+
 def test_request_that_is_too_large_fails_its_attempt_with_the_reason() -> None:
     engine = Engine(command_limit_bytes=2_000, source=SOURCE.replace("hello", "x" * 3_000))
     engine.create("a")

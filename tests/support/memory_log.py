@@ -25,6 +25,7 @@ class MemoryLog:
         self.changed = Condition()
         self.commits: dict[tuple[str, str, int], tuple[int, str]] = {}
         self.consumers: list[MemoryConsumer] = []
+        self.ensured: list[str] = []
         self.held: list[Callable[[], None]] | None = None
         self.hold_topic = ""
         self.clock_ms = 1_700_000_000_000
@@ -142,7 +143,7 @@ class MemoryLog:
         return consumer
 
     def ensure_topics(self, topics: Sequence[str]) -> None:
-        del topics
+        self.ensured.extend(topics)
 
     def all(self, topic: str) -> list[Record]:
         """Every record of a topic, by partition and offset."""
