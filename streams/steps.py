@@ -50,14 +50,19 @@ class Stepper(Protocol):
     """Logical topic of the events."""
     knows: Callable[[int, int], bool]
     """Set by the handler: tells whether everything of a partition up to an event offset was folded
-    or written here. A snapshot of anything else would hide another writer's records for ever."""
+    or written here, and nothing of it is owed any more. A snapshot of anything else would hide
+    another writer's records, or effects that nobody has sent, for ever."""
 
     def load(self, partition: int) -> int | None:
         """Take up what is known of a partition; the next event offset to fold, None: the first."""
         ...
 
-    def fold(self, record: Record) -> bool:
+    def fold(self, record: Record, *, owed: bool) -> bool:
         """Fold one event record and return True, or ignore it by the shared rule.
+
+        Args:
+            record: as it stands on the log.
+            owed: its effects may still have to be sent: no snapshot may hold it.
 
         Raises:
             UnreadableRecord: nobody can fold it.
@@ -182,6 +187,7 @@ class StepHandler:
     def _process(self, record: Record, known: _Partition, done: Callable[[], None]) -> None:
         pending = Pending(done, self._fatal)
         recorded = known.recent.pop(record.offset, None)
+        _drop_before(known.recent, record.offset)
         try:
             if recorded is not None:
                 effects = self._stepper.effects_of(recorded)
@@ -237,10 +243,11 @@ class StepHandler:
         start = first if start is None else max(start, first)
         committed = self._committed(number) or 0
         for record in self._log.reader.read(topic, number, start, end):
-            counts = self._fold(record)
             offset = _command_offset(record)
+            owed = offset >= committed
+            counts = self._fold(record, owed=owed)
             # one that lost a race or left a gap proves nothing: its command is stepped again
-            if counts and offset >= committed:
+            if counts and owed:
                 known.recent[offset] = record
         known.next_event = known.known_to = end
         known.fresh = True
@@ -264,9 +271,12 @@ class StepHandler:
             before.close()
 
     def _knows(self, number: int, end: int) -> bool:
-        """Tell whether no other writer has written since the catch-up; see `Stepper.knows`."""
+        """Tell whether no other writer has written since the catch-up, and nothing is owed.
+
+        See `Stepper.knows`.
+        """
         known = self._partitions.get(number)
-        if known is None or not known.fresh or known.heal_from is not None:
+        if known is None or not known.fresh or known.heal_from is not None or known.recent:
             return False
         if not self._watch:
             return True
@@ -277,9 +287,9 @@ class StepHandler:
             known.known_to = record.offset + 1
         return True
 
-    def _fold(self, record: Record) -> bool:
+    def _fold(self, record: Record, *, owed: bool) -> bool:
         try:
-            return self._stepper.fold(record)
+            return self._stepper.fold(record, owed=owed)
         except UnreadableRecord as error:
             # nobody can fold it, so no reader counts it: the stream goes on without it for everyone
             _log.warning("%s: ignored: %s", self._component, error)
@@ -325,6 +335,12 @@ def _command_offset(record: Record) -> int:
         return int(record.headers.get(COMMAND_OFFSET, "-1"))
     except ValueError:
         return -1
+
+
+def _drop_before(recent: dict[int, Record], offset: int) -> None:
+    """Forget records of commands that will not come again."""
+    while recent and (first := next(iter(recent))) < offset:
+        del recent[first]
 
 
 def _nothing() -> None:

@@ -76,7 +76,7 @@ class Answers(Protocol):
 
 
 class _Partition:
-    __slots__ = ("begun_at", "changed", "ended", "fold", "since_snapshot")
+    __slots__ = ("begun_at", "changed", "ended", "fold", "owes", "since_snapshot")
 
     def __init__(self, fold: PartitionFold, begun_at: int | None) -> None:
         self.fold = fold
@@ -86,6 +86,8 @@ class _Partition:
         self.changed: set[str] = set()
         """Executions that differ from the snapshot."""
         self.since_snapshot = 0
+        self.owes = False
+        """Catching up, something was folded whose effects may still have to be sent."""
 
 
 class ExecutionStepper:
@@ -135,20 +137,22 @@ class ExecutionStepper:
         self._partitions[partition] = _Partition(fold, offset)
         return offset
 
-    def fold(self, record: Record) -> bool:
+    def fold(self, record: Record, *, owed: bool) -> bool:
         """Fold one event record and return True, or ignore it by the shared rule."""
         known = self._partitions[record.partition]
+        known.owes = known.owes or owed
         applied = known.fold.apply(record)
         if known.begun_at is None:
             known.begun_at = record.offset
         if applied is not None and applied.state is not None:
             self._touched(known, applied.state)
-            # the place stays where this catch-up began: effects of what follows may still be owed
-            self._tidy(record.partition, known, known.begun_at)
+            if not known.owes:
+                self._tidy(record.partition, known, known.begun_at)
         return applied is not None
 
     def ready(self, partition: int) -> None:
         """Everything is folded: set the clock."""
+        self._partitions[partition].owes = False
         self._timers.forget(partition)
         for state in self._partitions[partition].fold.states.values():
             for timer in state.timers.values():

@@ -84,6 +84,8 @@ class TriggerStepper:
         self._changed: dict[int, set[str]] = {}
         """Triggers that differ from the snapshot."""
         self._since_snapshot: dict[int, int] = {}
+        self._owing: set[int] = set()
+        """Partitions in whose catch-up something was folded whose effects may be unsent."""
         self.knows: Callable[[int, int], bool] = lambda partition, end: True  # noqa: ARG005
         self._armed: dict[str, str] = {}
         """Timer by record key: its id is the date."""
@@ -107,15 +109,18 @@ class TriggerStepper:
                 return None
         return offset
 
-    def fold(self, record: Record) -> bool:
+    def fold(self, record: Record, *, owed: bool) -> bool:
         """Fold one event record and return True, or ignore it by the shared rule."""
+        if owed:
+            self._owing.add(record.partition)
         decoded = RECORDS.decode(record)
         states = self._partitions[record.partition]
         state = fold(states.get(decoded.key.text), decoded)
         if state is not None:
             states[decoded.key.text] = state
             self._touched(record.partition, state)
-            self._tidy(record.partition, record.offset + 1)
+            if record.partition not in self._owing:
+                self._tidy(record.partition, record.offset + 1)
         return state is not None
 
     def snapshot(self, partition: int, end: int | None = None) -> None:
@@ -148,6 +153,7 @@ class TriggerStepper:
 
     def ready(self, partition: int) -> None:
         """Everything is folded: make up for what was missed, and set the clock."""
+        self._owing.discard(partition)
         states = self._partitions[partition]
         self._declared.own(partition)
         keys = {declaration.key.text: declaration.key

@@ -255,6 +255,23 @@ def test_executor_goes_on_from_its_snapshot_and_the_tail_of_the_log() -> None:
     assert {engine.state(name) for name in ("a", "b", "c")} == {StateType.SUCCESS}
 
 
+def test_no_snapshot_of_a_catch_up_hides_effects_that_were_never_sent() -> None:
+    """Two crashes: the second one between the catch-up and the command that comes again."""
+    engine = Engine(snapshot_every=1)
+    engine.create("a")
+    engine.committed = 1
+    engine.create("b")
+    engine.snapshots.forget(0)
+    engine.restart()
+    assert set(engine.snapshots.states) == {"a"}
+    engine.restart()
+
+    engine.deliver(1)
+
+    asked = [REQUESTS.decode(record).execution_id for record in engine.log.all(TASK_REQUESTS)]
+    assert asked == ["a", "b", "b"]
+
+
 def test_ended_executions_leave_memory_and_are_known_when_a_late_command_comes() -> None:
     engine = Engine(ended_in_memory=1, snapshot_every=1)
     for number in range(6):

@@ -28,13 +28,15 @@ class Counter:
         self.sequences: dict[str, int] = {}
         self.steps = 0
         self.readied: list[int] = []
+        self.owed: dict[int, bool] = {}
         self.knows: Callable[[int, int], bool] = lambda partition, end: True
 
     def load(self, partition: int) -> int | None:
         del partition
         return None
 
-    def fold(self, record: Record) -> bool:
+    def fold(self, record: Record, *, owed: bool) -> bool:
+        self.owed[record.offset] = owed
         event = _decode(record)
         if event["sequence"] != self.sequences.get(record.key, 0) + 1:
             return False
@@ -247,7 +249,7 @@ def test_record_of_a_zombie_makes_the_owner_fold_anew_and_step_its_losers_again(
 
     fold = Counter()
     for record in engine.log.all(EXECUTION_EVENTS):
-        fold.fold(record)
+        fold.fold(record, owed=False)
     assert engine.counter.sums == fold.sums
 
 
@@ -303,6 +305,25 @@ def test_records_of_another_writer_are_not_known_until_they_are_folded() -> None
     engine.command("a", add=5)
     engine.drive(1)
     assert engine.counter.knows(0, 2)
+
+
+def test_what_was_recorded_and_may_be_unsent_is_not_known_until_its_command_has_come_again() -> (
+    None
+):
+    engine = Engine()
+    for number in range(3):
+        engine.command("a", add=number)
+    engine.drive(0)
+    engine.committed = 1
+    engine.restart("second")
+
+    assert engine.counter.owed == {0: False, 1: True, 2: True}
+    assert not engine.counter.knows(0, 3)
+    first, second = engine.log.all(EXECUTION_COMMANDS)[1:]
+    engine.handler.process(first, lambda: None)
+    assert not engine.counter.knows(0, 3)
+    engine.handler.process(second, lambda: None)
+    assert engine.counter.knows(0, 3)
 
 
 def test_other_writers_are_looked_for_on_every_partition_that_is_ours_and_no_other() -> None:
