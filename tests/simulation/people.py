@@ -9,7 +9,7 @@ from typing import Any
 
 from domain.execution import commands as c
 from domain.execution.lifecycle import TERMINAL, StateType
-from domain.execution.state import Execution, Label
+from domain.execution.state import Breakpoint, Execution, Label
 from domain.flow.inputs import resolve_inputs
 from domain.flow.model import Flow
 from domain.ports.log import Delivery
@@ -23,7 +23,7 @@ from tests.simulation.process import Job, Process
 S = StateType
 _WISHES = (
     "pause", "resume", "resume", "kill", "restart", "restart", "replay", "force", "labels",
-    "state", "status", "unqueue", "delete",
+    "state", "status", "unqueue", "delete", "anew",
 )  # fmt: skip
 
 
@@ -118,21 +118,30 @@ class People(Process):
             case "replay":
                 new_id = f"replay{self._count}"
                 run_id = random.choice(runs) if runs and random.random() < 0.5 else None
-                self._tell(c.ReplayExecution, state, new_execution_id=new_id, task_run_id=run_id)
+                points = [run.task_id for run in state.task_runs.values() if random.random() < 0.1]
+                self._tell(
+                    c.ReplayExecution,
+                    state,
+                    new_execution_id=new_id,
+                    task_run_id=run_id,
+                    breakpoints=[Breakpoint(point) for point in points],
+                )
+            case "anew":
+                new_id = f"anew{self._count}"
+                self._tell(c.RestartExecution, state, flow_revision=1, new_execution_id=new_id)
             case "force":
                 self._tell(c.ForceRunExecution, state)
             case "labels":
                 self._tell(c.ChangeLabels, state, labels=[Label("mark", str(self._count))])
             case "state" if runs:
-                new = random.choice((S.SUCCESS, S.FAILED, S.WARNING))
+                new = random.choice(list(StateType))
                 run_id = random.choice(runs)
                 self._tell(c.ChangeTaskRunState, state, task_run_id=run_id, state=new)
             case "status":
-                self._tell(
-                    c.ChangeExecutionState, state, state=random.choice((S.WARNING, S.FAILED))
-                )
+                self._tell(c.ChangeExecutionState, state, state=random.choice(list(StateType)))
             case "unqueue":
-                self._tell(c.UnqueueExecution, state)
+                ends = (S.RUNNING, S.CANCELLED, S.FAILED)
+                self._tell(c.UnqueueExecution, state, state=random.choice(ends))
             case "delete" if random.random() < 0.3:
                 self._tell(c.DeleteExecution, state)
             case _:
