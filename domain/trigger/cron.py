@@ -2,9 +2,9 @@
 
 Five fields (minute, hour, day of month, month, day of week), or six with seconds first. Day of
 month and day of week both given: either is enough. A wall time that a spring change leaves out is
-skipped; in the hour that an autumn change repeats, an expression whose hours are `*` or have a step
-fires in both passes, any other in the first only. Compare results in UTC: Python calls an ambiguous
-local time unequal to the same instant elsewhere.
+skipped. Where an autumn change repeats an hour, the second pass is left out if the firing after its
+first one is two hours away or more: what comes every hour goes on, what comes once comes once.
+Compare results in UTC: Python calls an ambiguous local time unequal to the same instant elsewhere.
 
 Source: cron-utils as Kestra's Schedule defines it; why not croniter: docs/adr/0002-cron.md.
 """
@@ -21,6 +21,14 @@ from typing import Final
 
 import msgspec
 
+from domain.dates.changes import (
+    gap_end,
+    gap_start,
+    is_ambiguous,
+    is_gap,
+    overlap_end,
+    overlap_of,
+)
 from domain.errors import InvalidInput
 
 NICKNAMES: Final = {
@@ -46,7 +54,13 @@ _DAYS: Final = {
 _HORIZON_YEARS: Final = 9
 """29 February is at most eight years away."""
 _SECOND: Final = timedelta(seconds=1)
+_RARE: Final = timedelta(hours=2)
+"""So far is the firing after the first one of a second pass that is left out."""
 _LONGEST: Final = 1_000
+_EVERY: Final = frozenset({"*", "*/1"})
+"""A day field that lets every day through, so that the other one decides."""
+_DIGITS: Final = re.compile(r"[0-9]{1,9}")
+_UNKNOWN: Final = re.compile(r"[0-9*]")
 
 
 class InvalidCron(InvalidInput):
@@ -80,8 +94,6 @@ class Cron(msgspec.Struct, frozen=True, kw_only=True):
     months: tuple[int, ...]
     weekdays: frozenset[int] | None
     """0 is Monday, 6 is Sunday; None: `*`."""
-    repeats: bool
-    """Fires in both passes of an hour that comes twice."""
 
     def next(self, after: datetime, zone: tzinfo) -> datetime | None:
         """Return the first instant strictly later than `after`, in `zone`; None: never again.
@@ -90,13 +102,10 @@ class Cron(msgspec.Struct, frozen=True, kw_only=True):
             after: aware instant.
             zone: where the fields are read.
         """
-        local = after.astimezone(zone)
-        wall = local.replace(tzinfo=None, microsecond=0, fold=0) + _SECOND
-        if local.fold == 0 and _is_ambiguous(local):
-            return self._next_in_overlap(local, wall, zone)
-        if local.fold == 1 and not self.repeats:
-            wall = max(wall, _overlap_end(local))
-        return self._first_real(wall, zone, fold=local.fold)
+        found = self._following(after, zone)
+        while found is not None and self._is_left_out(found, zone):
+            found = self._following(found, zone)
+        return found
 
     def previous(self, before: datetime, zone: tzinfo) -> datetime | None:
         """Return the last instant strictly earlier than `before`, in `zone`; None: never before.
@@ -105,52 +114,76 @@ class Cron(msgspec.Struct, frozen=True, kw_only=True):
             before: aware instant.
             zone: where the fields are read.
         """
+        found = self._preceding(before, zone)
+        while found is not None and self._is_left_out(found, zone):
+            found = self._preceding(found, zone)
+        return found
+
+    def _is_left_out(self, moment: datetime, zone: tzinfo) -> bool:
+        """Tell whether a match stands in a second pass that is left out."""
+        if moment.fold == 0 or not is_ambiguous(moment):
+            return False
+        first = self._first_wall(overlap_end(moment) - overlap_of(moment))
+        if first is None:
+            return False
+        again = first.replace(tzinfo=zone, fold=1)
+        later = self._following(again, zone)
+        return later is None or later.astimezone(UTC) - again.astimezone(UTC) >= _RARE
+
+    def _following(self, after: datetime, zone: tzinfo) -> datetime | None:
+        """Return the first match strictly later, in either pass of a repeated hour."""
+        local = after.astimezone(zone)
+        wall = local.replace(tzinfo=None, microsecond=0, fold=0) + _SECOND
+        if local.fold == 0 and is_ambiguous(local):
+            return self._next_in_overlap(local, wall, zone)
+        return self._first_real(wall, zone, fold=local.fold)
+
+    def _preceding(self, before: datetime, zone: tzinfo) -> datetime | None:
+        """Return the last match strictly earlier, in either pass of a repeated hour."""
         local = before.astimezone(zone)
         cut = local.replace(tzinfo=None, microsecond=0, fold=0)
         wall = cut if local.microsecond else cut - _SECOND
-        if local.fold == 1 and _is_ambiguous(local):
-            end = _overlap_end(local)
-            start = end - _overlap(local)
-            found = self._last_wall(wall) if self.repeats else None
+        if local.fold == 1 and is_ambiguous(local):
+            end = overlap_end(local)
+            start = end - overlap_of(local)
+            found = self._last_wall(wall)
             if found is not None and found >= start:
                 return found.replace(tzinfo=zone, fold=1)
-            wall = end - _SECOND
-            return self._last_real(wall, zone, fold=0)
-        fold = 0 if local.fold == 0 and _is_ambiguous(local) else 1
+            return self._last_real(end - _SECOND, zone, fold=0)
+        fold = 0 if local.fold == 0 and is_ambiguous(local) else 1
         return self._last_real(wall, zone, fold=fold)
 
     def _next_in_overlap(self, local: datetime, wall: datetime, zone: tzinfo) -> datetime | None:
         """Go on from the first pass of a repeated hour: the rest of it, then the second pass."""
         found = self._first_wall(wall)
-        end = _overlap_end(local)
+        end = overlap_end(local)
         if found is not None and found < end:
             return found.replace(tzinfo=zone)
-        if self.repeats:
-            again = self._first_wall(end - _overlap(local))
-            if again is not None and again < end:
-                return again.replace(tzinfo=zone, fold=1)
+        again = self._first_wall(end - overlap_of(local))
+        if again is not None and again < end:
+            return again.replace(tzinfo=zone, fold=1)
         return self._first_real(end, zone, fold=0)
 
     def _first_real(self, wall: datetime, zone: tzinfo, *, fold: int) -> datetime | None:
         found = self._first_wall(wall)
         while found is not None:
             here = found.replace(tzinfo=zone, fold=fold)
-            if fold and not _is_ambiguous(here):
+            if fold and not is_ambiguous(here):
                 here = here.replace(fold=0)
-            if not _is_gap(here):
+            if not is_gap(here):
                 return here
-            found = self._first_wall(_gap_end(here))
+            found = self._first_wall(gap_end(here))
         return None
 
     def _last_real(self, wall: datetime, zone: tzinfo, *, fold: int) -> datetime | None:
         found = self._last_wall(wall)
         while found is not None:
             here = found.replace(tzinfo=zone)
-            if _is_ambiguous(here):
-                return here.replace(fold=1) if fold and self.repeats else here
-            if not _is_gap(here):
+            if is_ambiguous(here):
+                return here.replace(fold=1) if fold else here
+            if not is_gap(here):
                 return here
-            found = self._last_wall(_gap_start(here) - _SECOND)
+            found = self._last_wall(gap_start(here) - _SECOND)
         return None
 
     def _first_wall(self, wall: datetime) -> datetime | None:
@@ -235,7 +268,7 @@ def parse_cron(text: str, *, with_seconds: bool = False) -> Cron:
     """Read an expression.
 
     Args:
-        text: five fields, or a nickname; blanks around and between do not matter.
+        text: five fields, blanks around and between do not matter; or a nickname.
         with_seconds: six fields, seconds first.
 
     Raises:
@@ -243,9 +276,9 @@ def parse_cron(text: str, *, with_seconds: bool = False) -> Cron:
     """
     if not text.strip():
         raise InvalidCron("Empty expression!")
-    if text.strip() == "@reboot":
+    if text == "@reboot":
         raise InvalidCron("Nickname @reboot not supported!")
-    nickname = NICKNAMES.get(text.strip())
+    nickname = NICKNAMES.get(text)
     parts = (nickname or text[:_LONGEST]).split()
     if nickname and with_seconds:
         parts = ["0", *parts]
@@ -267,17 +300,18 @@ def parse_cron(text: str, *, with_seconds: bool = False) -> Cron:
         seconds=seconds,
         minutes=minutes,
         hours=hours,
-        days=None if day == "*" else days,
+        days=None if day in _EVERY else days,
         months=months,
-        weekdays=None if weekday == "*" else frozenset((value - 1) % 7 for value in weekdays),
-        repeats=hour == "*" or "/" in hour,
+        weekdays=None if weekday in _EVERY else frozenset((value - 1) % 7 for value in weekdays),
     )
 
 
 def _values(text: str, field: _Field) -> tuple[int, ...]:
+    if text.endswith(",") and len(text) > 1:
+        raise InvalidCron(f"Invalid field value! Trailing commas not permitted! '{text[:60]}'")
     found: set[int] = set()
     for part in text.split(","):
-        found.update(_part(part, field))
+        found.update(_part(part.upper(), field))
     return tuple(sorted(found))
 
 
@@ -285,19 +319,46 @@ def _part(text: str, field: _Field) -> range:
     base, slash, period = text.partition("/")
     step = 1
     if slash:
-        step = _number(period, text, {})
-        if not 0 < step <= field.high:
-            raise _failed(f"Period {step} not in range [{field.low}, {field.high}]")
-    if base == "*":
+        step = _period(period, text, field)
+    if base == "*" or (slash and not base):
         return range(field.low, field.high + 1, step)
     start, dash, end = base.partition("-")
+    if dash:
+        return _between(start, end, base, step, field)
     first = _value(start, text, field)
-    if not dash:
-        return range(first, field.high + 1, step) if slash else range(first, first + 1)
-    last = _value(end, text, field)
+    if not slash:
+        return range(first, first + 1)
+    return range(_mapped(first, field), field.high + 1, step)
+
+
+def _between(start: str, end: str, base: str, step: int, field: _Field) -> range:
+    if not start:
+        raise _failed(
+            f"Invalid expression! Expression: {base[:60]} does not describe a range. "
+            "Negative numbers are not allowed."
+        )
+    if not end or "-" in end:
+        raise _failed(f"Missing values for range: {base[:60]}")
+    first, last = _value(start, base, field), _value(end, base, field)
     if last < first:
         raise _failed(f"Invalid range! [{first},{last}]")
     return range(first, last + 1, step)
+
+
+def _period(period: str, text: str, field: _Field) -> int:
+    if not period:
+        raise _failed(f"Missing steps for expression: {text[:60]}")
+    if not _DIGITS.fullmatch(period):
+        raise _failed(f'For input string: "{period[:60]}"')
+    step = int(period)
+    if not 0 < step <= field.high:
+        raise _failed(f"Period {step} not in range [{field.low}, {field.high}]")
+    return step
+
+
+def _mapped(value: int, field: _Field) -> int:
+    """Return the start of steps: the seventh day of the week is day 0."""
+    return 0 if field is _DAYS_OF_WEEK and value == field.high else value
 
 
 def _value(text: str, whole: str, field: _Field) -> int:
@@ -308,70 +369,18 @@ def _value(text: str, whole: str, field: _Field) -> int:
 
 
 def _number(text: str, whole: str, names: dict[str, int]) -> int:
-    named = names.get(text.upper())
+    named = names.get(text)
     if named is not None:
         return named
-    if text.isascii() and text.isdigit() and len(text) < 10:
+    if _DIGITS.fullmatch(text):
         return int(text)
-    letters = "".join(re.findall(r"[A-Za-z#]", text))
-    if letters:
-        raise _failed(
-            f"Invalid chars in expression! Expression: {whole[:60]} Invalid chars: {letters[:60]}"
-        )
-    raise _failed(f"Invalid expression: {whole[:60]}")
+    if text == "?" or "#" in text:
+        raise _failed(f"Invalid expression: {whole[:60]}")
+    letters = _UNKNOWN.sub("", text)
+    raise _failed(
+        f"Invalid chars in expression! Expression: {whole[:60]} Invalid chars: {letters[:60]}"
+    )
 
 
 def _failed(reason: str) -> InvalidCron:
     return InvalidCron(f"Failed to parse cron expression. {reason}")
-
-
-def _offset(moment: datetime) -> timedelta:
-    return moment.utcoffset() or timedelta()
-
-
-def _overlap(moment: datetime) -> timedelta:
-    """Return how much the clock goes back (positive) or forward around this wall time."""
-    return _offset(moment.replace(fold=0)) - _offset(moment.replace(fold=1))
-
-
-def _is_ambiguous(moment: datetime) -> bool:
-    return _overlap(moment) > timedelta()
-
-
-def _is_gap(moment: datetime) -> bool:
-    return _overlap(moment) < timedelta()
-
-
-def _change(moment: datetime) -> datetime:
-    """Return the UTC second at which the offset changes around a wall time in a gap or overlap."""
-    shift = abs(_overlap(moment))
-    zone = moment.tzinfo
-    anchor = moment.replace(fold=0).astimezone(UTC)
-    early, late = anchor - shift, anchor + shift
-    before = _offset(early.astimezone(zone))
-    while late - early > _SECOND:
-        middle = early + (late - early) // 2
-        middle = middle.replace(microsecond=0)
-        if middle <= early:
-            break
-        if _offset(middle.astimezone(zone)) == before:
-            early = middle
-        else:
-            late = middle
-    return late
-
-
-def _overlap_end(moment: datetime) -> datetime:
-    """Return the wall time at which both passes of a repeated span end."""
-    change = _change(moment)
-    return change.replace(tzinfo=None) + _offset(moment.replace(fold=0))
-
-
-def _gap_end(moment: datetime) -> datetime:
-    """Return the first wall time after a gap."""
-    return _change(moment).astimezone(moment.tzinfo).replace(tzinfo=None, fold=0)
-
-
-def _gap_start(moment: datetime) -> datetime:
-    """Return the first wall time of a gap."""
-    return _gap_end(moment) + _overlap(moment)

@@ -67,6 +67,60 @@ def test_every_observed_schedule_fires_as_observed(line: dict[str, Any]) -> None
         assert _utc(previous) == datetime.fromisoformat(line["previous"])
 
 
+@pytest.mark.parametrize(
+    ("text", "after", "expected"),
+    [
+        ("*/30 2 * * *", "02:30+02:00", ["02:00+01:00", "02:30+01:00"]),
+        ("0 0-6 * * *", "02:00+02:00", ["02:00+01:00", "03:00+01:00"]),
+        ("0 2,3 * * *", "02:00+02:00", ["02:00+01:00", "03:00+01:00"]),
+        ("0 2,4 * * *", "02:00+02:00", ["04:00+01:00"]),
+        ("0 */2 * * *", "02:00+02:00", ["04:00+01:00"]),
+        ("0 2 * * *", "01:00+02:00", ["02:00+02:00"]),
+    ],
+)
+def test_what_comes_every_hour_goes_on_through_a_repeated_hour(
+    text: str, after: str, expected: list[str]
+) -> None:
+    cron, zone = parse_cron(text), ZoneInfo("Europe/Paris")
+    moment: datetime | None = datetime.fromisoformat(f"2024-10-27T{after}")
+    for clock in expected:
+        assert moment is not None
+        moment = cron.next(moment, zone)
+        assert _utc(moment) == datetime.fromisoformat(f"2024-10-27T{clock}")
+
+
+@pytest.mark.parametrize(
+    ("text", "same"),
+    [
+        ("0 0 15 * */1", "0 0 15 * *"),
+        ("0 0 */1 * MON", "0 0 * * MON"),
+        ("0 0 * * 7/2", "0 0 * * 0,2,4,6"),
+        ("/5 * * * *", "*/5 * * * *"),
+    ],
+)
+def test_two_spellings_of_one_schedule(text: str, same: str) -> None:
+    assert parse_cron(text) == parse_cron(same)
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("1, * * * *", "Invalid field value! Trailing commas not permitted! '1,'"),
+        ("1- * * * *", "Missing values for range: 1-"),
+        ("-1 * * * *", "-1 does not describe a range. Negative numbers are not allowed."),
+        ("1/ * * * *", "Missing steps for expression: 1/"),
+        ("*/a * * * *", 'For input string: "A"'),
+        ("a * * * *", "Invalid chars in expression! Expression: A Invalid chars: A"),
+        ("0 0 * * 5#2", "Invalid expression: 5#2"),
+        (" @daily", "Cron expression contains 1 parts but we expect one of [5]"),
+    ],
+)
+def test_a_bad_cron_is_refused_in_the_words_that_clients_know(text: str, reason: str) -> None:
+    with pytest.raises(InvalidCron) as caught:
+        parse_cron(text)
+    assert str(caught.value).endswith(reason)
+
+
 ZONES = (
     "UTC",
     "Europe/Paris",
@@ -89,11 +143,9 @@ _DAY = st.sampled_from(("*", "*", "1", "27", "*/2", "31", "8-10"))
 _WEEKDAY = st.sampled_from(("*", "*", "0", "7", "MON", "5-7", "SUN", "1-5"))
 
 
-def _matches(cron: Cron, instant: datetime, zone: ZoneInfo) -> bool:
-    """The definition, said directly: the wall time fits, and a second pass only when it repeats."""
+def _fits(cron: Cron, instant: datetime, zone: ZoneInfo) -> bool:
+    """Tell whether the wall time fits, whichever pass it is."""
     local = instant.astimezone(zone)
-    if local.fold and not cron.repeats:
-        return False
     day = cron.days is None and cron.weekdays is None
     day = day or (cron.days is not None and local.day in cron.days)
     day = day or (cron.weekdays is not None and local.weekday() in cron.weekdays)
@@ -103,6 +155,20 @@ def _matches(cron: Cron, instant: datetime, zone: ZoneInfo) -> bool:
         and local.hour in cron.hours
         and local.minute in cron.minutes
     )
+
+
+def _fires(fitting: list[datetime], zone: ZoneInfo) -> list[datetime]:
+    """Drop the second passes whose first firing is two hours or more before the next one."""
+    kept: list[datetime] = []
+    drops = False
+    for index, instant in enumerate(fitting):
+        is_second = instant.astimezone(zone).fold == 1
+        if is_second and not (index and fitting[index - 1].astimezone(zone).fold):
+            rest = fitting[index + 1 : index + 2]
+            drops = not rest or rest[0] - instant >= timedelta(hours=2)
+        if not (is_second and drops):
+            kept.append(instant)
+    return kept
 
 
 @settings(max_examples=150, deadline=None)
@@ -121,21 +187,24 @@ def test_next_and_previous_are_what_looking_at_every_minute_finds(
     cron = parse_cron(f"{minute} {hour} {day} * {weekday}")
     place = ZoneInfo(zone)
     start = CHANGES[zone] + timedelta(hours=hours, minutes=minutes)
-    span = range(1, 3 * 24 * 60)
-    after = (start + timedelta(minutes=step) for step in span)
-    before = (start - timedelta(minutes=step) for step in span)
-    expected_next = next((moment for moment in after if _matches(cron, moment, place)), None)
-    expected_previous = next((moment for moment in before if _matches(cron, moment, place)), None)
+    days = 3
+    minute_of = timedelta(minutes=1)
+    first = start - timedelta(days=days + 1)
+    instants = (first + step * minute_of for step in range((2 * days + 2) * 24 * 60))
+    firing = _fires([moment for moment in instants if _fits(cron, moment, place)], place)
+    reach = timedelta(days=days)
+    expected_next = next((x for x in firing if start < x < start + reach), None)
+    expected_previous = next((x for x in reversed(firing) if start - reach < x < start), None)
     found_next = cron.next(start, place)
     found_previous = cron.previous(start, place)
     if expected_next is not None:
         assert _utc(found_next) == expected_next
     else:
-        assert found_next is None or found_next > start + timedelta(minutes=span[-1])
+        assert found_next is None or found_next >= start + reach
     if expected_previous is not None:
         assert _utc(found_previous) == expected_previous
     else:
-        assert found_previous is None or found_previous < start - timedelta(minutes=span[-1])
+        assert found_previous is None or found_previous <= start - reach
 
 
 @settings(max_examples=100, deadline=None)
