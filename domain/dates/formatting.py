@@ -72,7 +72,7 @@ def _patterned(moment: datetime, nanos: int, pattern: str, locale: Locale) -> st
 def _padded(element: Element, text: str) -> str:
     if element.pad and len(text) > element.pad:
         raise InvalidDate(
-            f"Cannot print as output of {len(text)} exceeds pad width of {element.pad}"
+            f"Cannot print as output of {len(text)} characters exceeds pad width of {element.pad}"
         )
     return text.rjust(element.pad)
 
@@ -253,12 +253,12 @@ _PRINTERS: Final[dict[str, _Printer]] = {
     "v": lambda moment, _nanos, width, locale: (
         names.zone_name(moment, locale, generic=True)
         if width == 4
-        else names.short_zone_name(moment, generic=True)
+        else names.short_zone_name(moment, locale, generic=True)
     ),
     "z": lambda moment, _nanos, width, locale: (
         names.zone_name(moment, locale, generic=False)
         if width == 4
-        else names.short_zone_name(moment, generic=False)
+        else names.short_zone_name(moment, locale, generic=False)
     ),
     "O": lambda moment, _nanos, width, locale: _localized_offset(moment, locale, full=width == 4),
     "X": _z_or_offset,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
 from datetime import datetime, time
 from functools import lru_cache
 from typing import Any, Final
@@ -10,11 +11,15 @@ from zoneinfo import ZoneInfo
 from babel import Locale, UnknownLocaleError
 from babel.core import get_global
 from babel.dates import get_period_id
+from babel.localedata import LocaleDataDict, load
 
 from domain.dates.arithmetic import InvalidDate
 
 _WIDTHS: Final = {3: "abbreviated", 4: "wide", 5: "narrow"}
 _FALLBACK: Final = "en_US"
+_AMERICAN_WEEK: Final = (6, 1)
+_NO_NAME: Final = "∅∅∅"
+"""Stands in the data where a language has no abbreviation, though the one it inherits from has."""
 
 
 @lru_cache(maxsize=64)
@@ -31,12 +36,24 @@ def locale_of(tag: str) -> Locale:
     try:
         for end in range(len(parts), 0, -1):
             try:
-                return Locale.parse("_".join(parts[:end]))
+                return _isolated(Locale.parse("_".join(parts[:end])))
             except UnknownLocaleError:
                 continue
     except (ValueError, TypeError):
         raise InvalidDate(f"Invalid locale: {tag[:32]}") from None
-    return Locale.parse(_FALLBACK)
+    return _isolated(Locale.parse(_FALLBACK))
+
+
+def _isolated(locale: Locale) -> Locale:
+    """Give a locale data of its own.
+
+    Babel writes what an alias resolves to into tables that all languages share: the first language
+    that is asked for the heading form of a month would name the months of the others.
+    """
+    data: Any = deepcopy(load(str(locale)))
+    own = LocaleDataDict(data)
+    locale._Locale__data = own  # type: ignore[attr-defined]  # noqa: SLF001 - the only way in
+    return locale
 
 
 def month_name(locale: Locale, month: int, width: int, *, alone: bool) -> str:
@@ -63,23 +80,33 @@ def era_name(locale: Locale, width: int) -> str:
 
 
 def half_day_name(locale: Locale, *, afternoon: bool) -> str:
-    """Return `AM` or `PM`."""
-    return str(locale.day_periods["format"]["abbreviated"]["pm" if afternoon else "am"])
+    """Return `AM` or `PM`, in Korean `오전` or `오후`."""
+    return _period_name(locale, "pm" if afternoon else "am", _WIDEST_FIRST)
 
 
 def day_period_name(locale: Locale, hour: int, minute: int, width: int) -> str:
     """Return `in the afternoon`, or the name of exact noon or midnight, where there is one."""
     period = get_period_id(time(hour, minute), locale=locale)
-    names = locale.day_periods["format"]["narrow" if width == 5 else "wide"]
-    wide = locale.day_periods["format"]["wide"]
-    if width == 5 and period in ("am", "pm"):
-        names = wide
-    name = names.get(period)
-    return str(wide.get(period, "") if name is None else name)
+    is_narrow = width == 5 and period not in ("am", "pm")
+    return _period_name(locale, period, _WIDEST_FIRST[::-1] if is_narrow else _WIDEST_FIRST)
+
+
+_WIDEST_FIRST: Final = ("wide", "abbreviated", "narrow")
+
+
+def _period_name(locale: Locale, period: str, widths: tuple[str, ...]) -> str:
+    """Return a period's name in the first width that has one: the data leave equal ones out."""
+    names: Any = locale.day_periods["format"]
+    return next((str(names[width][period]) for width in widths if period in names[width]), "")
 
 
 def week_rules(locale: Locale) -> tuple[int, int]:
-    """Return the first day of the week (0 Monday) and the least days of a year's first week."""
+    """Return the first day of the week (0 Monday) and the least days of a year's first week.
+
+    A language alone, such as `fr`, has the rules of the United States, as in Java.
+    """
+    if locale.territory is None:
+        return _AMERICAN_WEEK
     return locale.first_week_day, locale.min_week_days
 
 
@@ -104,18 +131,33 @@ def zone_name(moment: datetime, locale: Locale, *, generic: bool) -> str:
     return offset_name(moment) if standard is None else str(standard)
 
 
-def short_zone_name(moment: datetime, *, generic: bool) -> str:
-    """Return the abbreviation of a moment's zone, the same in every language: `CET`, `EST`."""
+def short_zone_name(moment: datetime, locale: Locale, *, generic: bool) -> str:
+    """Return the abbreviation of a moment's zone: `CET`, in German `MEZ`, generic `ET`."""
     key = _zone_key(moment)
-    if generic and key is not None:
-        zones = locale_of(_FALLBACK).meta_zones
-        short: Any = zones.get(_meta_zone(key), {}).get("short", {})
-        if "generic" in short:
-            return str(short["generic"])
-        winter = moment.replace(month=1, day=1), moment.replace(month=7, day=1)
-        standard = next((day for day in winter if not day.dst()), moment)
-        return standard.tzname() or offset_name(moment)
-    return (moment.tzname() if key is not None else None) or offset_name(moment)
+    if key is None:
+        return offset_name(moment)
+    short = _short_names(locale, _meta_zone(key))
+    winter = moment.replace(month=1, day=1), moment.replace(month=7, day=1)
+    standard = next((day for day in winter if not day.dst()), moment)
+    kinds = ["generic", "standard"] if generic else ["daylight" if moment.dst() else "standard"]
+    for kind in kinds:
+        if kind in short:
+            name = str(short[kind])
+            return _offset_text(moment, locale) if name == _NO_NAME else name
+    return (standard if generic else moment).tzname() or offset_name(moment)
+
+
+def _short_names(locale: Locale, meta_zone: str) -> Any:
+    if locale.language == "fr" and locale.territory != "CA" and meta_zone.startswith("America_"):
+        return {}  # the Canadian abbreviations, which newer data keep to Canada
+    zones: Any = locale.meta_zones.get(meta_zone, {})
+    return zones.get("short", {})
+
+
+def _offset_text(moment: datetime, locale: Locale) -> str:
+    from domain.dates.formatting import offset_of
+
+    return offset_prefix(locale) + offset_of(moment, 5)
 
 
 def offset_name(moment: datetime) -> str:

@@ -11,7 +11,7 @@ from domain.dates.zones import named_zone
 _ISO: Final = re.compile(
     r"(\d{4})-(\d\d)-(\d\d)"
     r"(?:[Tt](\d\d):(\d\d)(?::(\d\d)(?:\.(\d{0,9}))?)?"
-    r"([Zz]|[+-]\d\d:\d\d(?::\d\d)?)?(?:\[([^\]]{1,64})\])?)?",
+    r"([Zz]|[+-]\d\d(?::\d\d(?::\d\d)?)?)?(?:\[([^\]]{1,64})\])?)?",
     re.ASCII,
 )
 
@@ -46,15 +46,15 @@ def parse_iso(text: str) -> datetime | date | None:
 
 
 def offset_zone(text: str) -> tzinfo:
-    """Return the zone of `Z` or `+05:30[:15]`.
+    """Return the zone of `Z`, `+05` or `+05:30[:15]`.
 
     Raises:
         ValueError: more than 18 hours.
     """
     if text in ("Z", "z"):
         return UTC
-    hours, minutes, *seconds = (int(part) for part in text[1:].split(":"))
-    span = timedelta(hours=hours, minutes=minutes, seconds=seconds[0] if seconds else 0)
+    hours, minutes, seconds = (*(int(part) for part in text[1:].split(":")), 0, 0)[:3]
+    span = timedelta(hours=hours, minutes=minutes, seconds=seconds)
     if minutes > 59 or span > timedelta(hours=18):
         raise ValueError(text)
     return timezone(-span if text[0] == "-" else span)

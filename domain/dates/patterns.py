@@ -142,6 +142,8 @@ def _check(letter: str, width: int) -> None:
         return
     if letter not in _WIDEST:
         raise InvalidDate(f"Unknown pattern letter: {letter}")
+    if letter == "S" and width > _WIDEST[letter]:
+        raise InvalidDate(f"Minimum width must be from 0 to 9 inclusive but was {width}")
     if width > _WIDEST[letter]:
         raise InvalidDate(f"Too many pattern letters: {letter}")
     if letter == "c" and width == 2:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Any, Final
@@ -14,6 +15,7 @@ from domain.expression.errors import Fault
 from domain.expression.registry import REQUIRED, filter_
 from domain.expression.runtime import Run
 from domain.expression.scope import Scope
+from domain.expression.values import is_nan, is_number
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -109,15 +111,27 @@ def date_add(
     """Write a date some units later; null stays null."""
     if value is None:
         return None
-    if not isinstance(amount, int) or isinstance(amount, bool):
-        raise Fault("The 'dateAdd' filter expects a whole number as argument 'amount'.")
+    count = _amount(amount)
     if not isinstance(unit, str):
         raise Fault("The 'dateAdd' filter expects a text as argument 'unit'.")
     try:
-        later = shifted(moment_of(value, run.scope, zone, existing), amount, unit)
+        later = shifted(moment_of(value, run.scope, zone, existing), count, unit)
     except InvalidDate as error:
         raise Fault(str(error)) from None
     return written(later, run.scope, form, zone, locale)
+
+
+def _amount(value: Any) -> int:
+    """Return how many units: a number, cut to a whole one, or a text that is a whole number."""
+    if isinstance(value, str) and _WHOLE.fullmatch(value):
+        return int(value)
+    if not is_number(value) or is_nan(value) or abs(value) > _MOST_UNITS:
+        raise Fault("The 'dateAdd' filter expects a number as argument 'amount'.")
+    return int(value)
+
+
+_WHOLE: Final = re.compile(r"[-+]?\d{1,18}", re.ASCII)
+_MOST_UNITS: Final = 2**63
 
 
 def _timestamp(name: str, count: Callable[[timedelta], int | str]) -> None:

@@ -37,6 +37,33 @@ def test_a_pattern_writes_what_java_wrote(line: Mapping[str, Any]) -> None:
 
 
 @pytest.mark.parametrize(
+    ("locale", "pattern", "text"),
+    [
+        ("fr", "e W", "1 1"),
+        ("fr_FR", "e W", "7 0"),
+        ("fr_FR", "v z", "EST EST"),
+        ("en_US", "v z", "ET EST"),
+        ("en_GB", "z", "GMT-05:00"),
+        ("fr_CA", "z", "HNE"),
+        ("ko_KR", "a h", "오전 9"),
+        ("es_ES", "B, h:mm a", "de la mañana, 9:07 a.\u00a0m."),
+        ("ja_JP", "B", "朝"),
+        ("pt_PT", "a", "da manhã"),
+    ],
+)
+def test_a_language_has_its_own_names(locale: str, pattern: str, text: str) -> None:
+    assert format_date(NEW_YEAR, pattern, locale) == text
+
+
+def test_one_language_does_not_name_the_months_and_quarters_of_another() -> None:
+    form = "LLLL qqqq"
+    assert format_date(NEW_YEAR, form, "ja_JP") == "1月 第1四半期"
+    assert format_date(NEW_YEAR, form, "fr_FR") == "janvier 1er trimestre"
+    assert format_date(NEW_YEAR, form, "de_DE") == "Januar 1. Quartal"
+    assert format_date(NEW_YEAR, form, "pt_PT") == "janeiro 1.º trimestre"
+
+
+@pytest.mark.parametrize(
     ("form", "text"),
     [
         ("iso", "2023-01-01T09:07:03.500000-05:00"),
