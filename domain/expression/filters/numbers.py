@@ -8,10 +8,9 @@ from collections.abc import Callable
 from decimal import Decimal, InvalidOperation
 from typing import Any, Final
 
-from babel.numbers import NumberPattern, parse_pattern
-
 from domain.dates.arithmetic import InvalidDate
 from domain.dates.names import locale_of
+from domain.expression.decimal_format import format_decimal, parse_pattern
 from domain.expression.errors import Fault, LimitFault
 from domain.expression.registry import FILTERS, Signature, filter_
 from domain.expression.runtime import Run
@@ -155,10 +154,10 @@ def number_format(run: Run, value: Any, pattern: Any, locale: Any) -> Any:
         raise Fault("The number is too large.")
     try:
         known = locale_of(locale if isinstance(locale, str) else run.scope.locale)
-        compiled: NumberPattern = parse_pattern(form)
-        return compiled.apply(exact, known)
-    except (ValueError, KeyError, IndexError, InvalidOperation, InvalidDate) as error:
-        raise Fault(f"Malformed pattern {form!r}: {error}") from None
+    except InvalidDate as error:
+        raise Fault(str(error)) from None
+    plain = value if isinstance(value, float) and not isinstance(value, Float32) else exact
+    return format_decimal(plain, parse_pattern(form), known)
 
 
 def _format(run: Run, value: Any, *arguments: Any) -> Any:
@@ -180,6 +179,10 @@ def _format(run: Run, value: Any, *arguments: Any) -> Any:
             if not 0 <= position < len(arguments):
                 raise Fault(f"Format specifier '{found.group()}'")
             text = _converted(arguments[position], letter, flags, precision, run)
+            if arguments[position] is None:
+                flags = flags.replace("0", "")
+        if width is None and ("-" in flags or "0" in flags):
+            raise Fault(f"MissingFormatWidthException: {found.group()}")
         text = _aligned(text, flags, int(width or 0))
         parts.append(text)
         size += len(text) + len(parts[-2])
@@ -203,15 +206,31 @@ def _converted(value: Any, letter: str, flags: str, precision: str | None, run: 
         text = "false" if value is None or value is False else "true"
     elif lower == "c" and isinstance(value, str) and len(value) == 1:
         text = value
+    elif lower not in "doxfeg":
+        raise Fault(f"UnknownFormatConversionException: Conversion = '{letter}'")
+    elif lower in "dox" and precision is not None:
+        raise Fault(f"IllegalFormatPrecisionException: {precision}")
     elif value is None:
-        text = "null"
+        text = "null" if precision is None else "null"[: int(precision)]
     elif lower in ("d", "x", "o") and isinstance(value, int) and not isinstance(value, bool):
         text = _integer_text(value, lower, flags)
-    elif lower in ("f", "e") and is_number(value) and not isinstance(value, int):
-        text = _decimal_text(value, lower, flags, int(precision or 6))
+    elif lower in ("f", "e", "g") and is_number(value) and not isinstance(value, int):
+        digits = 6 if precision is None else int(precision)
+        if lower == "g":
+            lower, digits = _general(value, max(1, digits))
+        text = _decimal_text(value, lower, flags, digits)
     else:
         raise Fault(f"{letter} != {class_name(value)}")
     return text.upper() if letter.isupper() else text
+
+
+def _general(value: Any, digits: int) -> tuple[str, int]:
+    """Return the conversion and precision that `%g` stands for: the size of the number decides."""
+    size = abs(float(value))
+    if size and not 1e-4 <= size < 10**digits:
+        return "e", digits - 1
+    whole = Decimal(repr(size)).adjusted() + 1 if size else 1
+    return "f", max(0, digits - whole)
 
 
 def _integer_text(value: int, letter: str, flags: str) -> str:
@@ -221,7 +240,8 @@ def _integer_text(value: int, letter: str, flags: str) -> str:
         text = f"{abs(value):,}" if "," in flags else str(abs(value))
         return _signed(text, flags, is_negative=value < 0)
     wide = value if value >= 0 else value % (2**32 if value >= -(2**31) else 2**64)
-    return format(wide, letter)
+    prefix = {"x": "0x", "o": "0"}[letter] if "#" in flags else ""
+    return prefix + format(wide, letter)
 
 
 def _decimal_text(value: Any, letter: str, flags: str, precision: int) -> str:
