@@ -59,7 +59,8 @@ def carry_out(turn: Turn, task: TaskPlan, run: TaskRun) -> None:
         turn.log(Level.ERROR, str(error), run)
         if submitted:
             turn.log(Level.TRACE, f"{task.task.type}: {error}\n    in task {run.task_id}", run)
-        finish(turn, task, run, _S.FAILED)
+        # those that change the execution are not retried: only what runs, and subflows
+        finish(turn, task, run, _S.FAILED, retriable=submitted)
         return
     turn.record_answers()
     turn.emit(TaskRunOpened(id=run.id, submitted=submitted))

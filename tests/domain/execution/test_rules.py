@@ -100,6 +100,25 @@ tasks:
     assert history(world.run()) == ["CREATED", "RUNNING", "RETRYING", "RUNNING", "FAILED"]
 
 
+@pytest.mark.parametrize(("type_", "attempts"), [("Assert", 3), ("SetVariables", 1)])
+def test_a_task_that_changes_the_execution_is_not_retried(type_: str, attempts: int) -> None:
+    """Kestra: a retry is for runnable tasks and subflows."""
+    said = {
+        "Assert": "conditions: ['false']",
+        "SetVariables": "variables: {a: '{{ inputs.nothing }}'}",
+    }[type_]
+    world = World(
+        flow(f"""
+tasks:
+  - id: a
+    type: {EXECUTION}{type_}
+    {said}
+    retry: {{type: constant, interval: PT1S, maxAttempts: 3}}
+""")
+    )
+    assert len(runs(world.run(), "a")[0].attempts) == attempts
+
+
 def test_a_flow_retried_as_a_new_execution_has_failed_first() -> None:
     world = World(
         flow(f"""
