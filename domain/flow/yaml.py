@@ -79,6 +79,9 @@ class Document(msgspec.Struct, frozen=True):
 
 
 _SURROGATES: Final = re.compile(r"\\u([dD][89abAB][0-9a-fA-F]{2})\\u([dD][c-fC-F][0-9a-fA-F]{2})")
+_UNPRINTABLE: Final = re.compile(
+    "[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]"
+)
 _SEPARATOR: Final = re.compile(r"(?:^|\n)---(?=\s|$)[^\n]*(?:\n|$)")
 _EXPLAINED: Final = 32_768
 """Longest text that is scanned a second time, slowly, for a better message."""
@@ -113,7 +116,9 @@ def read_yaml(text: str, limits: YamlLimits = DEFAULT_LIMITS) -> Document:
             return read_yaml(_SURROGATES.sub(_joined, text), limits)
         raise _explained(text, error) from None
     except (yaml.YAMLError, UnicodeError) as error:
-        raise YamlError(f"YAML parsing error: {error}", 1, 1) from None
+        raise _unprintable(text) or YamlError(
+            f"YAML parsing error: {error}", 1, 1, "Save the file as UTF-8."
+        ) from None
 
 
 def _built(text: str, limits: YamlLimits) -> Document:
@@ -368,11 +373,28 @@ def _explained(text: str, error: yaml.MarkedYAMLError) -> YamlError:
             lines.append(_place(error.context_mark))
     if error.problem:
         lines.append(error.problem)
+    remedy = _remedy(error.problem or "", error.context or "")
     if error.problem_mark is None:
-        return YamlError("YAML parsing error: " + "\n".join(lines), 1, 1)
+        return YamlError("YAML parsing error: " + "\n".join(lines), 1, 1, remedy)
     lines.append(_place(error.problem_mark))
     lines.append("")
-    return error_at(error.problem_mark, "\n".join(lines), _remedy(error.problem or ""))
+    return error_at(error.problem_mark, "\n".join(lines), remedy)
+
+
+def _unprintable(text: str) -> YamlError | None:
+    """Return the error for the first character that YAML does not take; None: there is none."""
+    found = _UNPRINTABLE.search(text)
+    if found is None:
+        return None
+    line = text.count("\n", 0, found.start()) + 1
+    column = found.start() - text.rfind("\n", 0, found.start())
+    return YamlError(
+        f"YAML parsing error: unacceptable character U+{ord(found[0]):04X}\n"
+        f" at [Source: (StringReader); line: {line}, column: {column}] (at line {line})",
+        line,
+        column,
+        "Remove it, or write it as an escape in double quotes.",
+    )
 
 
 def _place(mark: Any) -> str:
@@ -381,9 +403,11 @@ def _place(mark: Any) -> str:
     return f"{where}\n{snippet}" if snippet else where
 
 
-def _remedy(problem: str) -> str:
+def _remedy(problem: str, context: str) -> str:
     if "mapping values" in problem:
         return "Indent keys of one mapping alike, and quote texts that hold a colon and a blank."
-    if "cannot start any token" in problem:
+    if "'\\t'" in problem:
+        return "Indent with blanks, not with tabs."
+    if "cannot start any token" in problem or "scanning an alias" in context:
         return "Put the value in quotes."
     return "Check indentation, brackets and quotes near that place."

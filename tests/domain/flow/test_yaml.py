@@ -117,3 +117,49 @@ def test_characters_that_json_writes_in_two_halves_are_joined() -> None:
     assert read_yaml('{"a": "\\ud83d\\ude80!"}').value == {"a": "\U0001f680!"}
     with pytest.raises(YamlError):
         read_yaml('{"a": "\\ud83d"}')
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "column"),
+    [("a: 1\nb: \x07", 2, 4), ("a: x\x00", 1, 5), ("a:\n  - \ud83d", 2, 5), ("a: \x7f", 1, 4)],
+)
+def test_a_character_that_yaml_does_not_take_is_told_with_its_place(
+    text: str, line: int, column: int
+) -> None:
+    with pytest.raises(YamlError, match=r"unacceptable character U\+") as caught:
+        read_yaml(text)
+    assert (caught.value.line, caught.value.column) == (line, column)
+    assert caught.value.remedy
+
+
+@pytest.mark.parametrize(
+    ("text", "remedy"),
+    [
+        ("a: */5 * * * *", "Put the value in quotes."),
+        ("a: @daily", "Put the value in quotes."),
+        ("a:\n\tb: 1", "Indent with blanks, not with tabs."),
+        ("a: {{ x }}", 'Put quotes around an expression: "{{ ... }}".'),
+    ],
+)
+def test_a_usual_mistake_is_told_with_what_mends_it(text: str, remedy: str) -> None:
+    with pytest.raises(YamlError) as caught:
+        read_yaml(text)
+    assert caught.value.remedy == remedy
+
+
+@pytest.mark.parametrize(
+    ("text", "path", "place"),
+    [
+        ("\ufeffid: a", ("id",), (1, 5)),
+        ("id: a\r\ntasks:\r\n  - id: x\r\n", ("tasks", 0, "id"), (3, 9)),
+        ("a: \U0001f600\nb: {c: \U0001f600, d: 1}\n", ("b", "d"), (2, 14)),
+        ("x: &a {k: 1}\ny:\n  <<: *a\n  z: 2\n", ("y", "k"), (1, 11)),
+        ("x: &a {k: 1}\nl: [*a, *a]\n", ("l", 1), (2, 9)),
+        (f"a: '{'x' * 100_000}'\nb: 1", ("b",), (2, 4)),
+    ],
+)
+def test_places_count_letters_whatever_the_text_is_made_of(
+    text: str, path: tuple[str | int, ...], place: tuple[int, int]
+) -> None:
+    spot = read_yaml(text).spot.at(path)
+    assert (spot.line, spot.column) == place
