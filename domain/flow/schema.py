@@ -18,6 +18,7 @@ from domain.flow.common import Label
 from domain.flow.convert import plan_of
 from domain.flow.input_types import INPUT_TYPES, Input
 from domain.flow.model import Flow
+from domain.flow.schema_rules import field_rules, struct_rules
 from domain.flow.tasks import FLOWABLES, Task
 from domain.flow.triggers import CONDITIONS, TRIGGERS, Condition, Trigger
 from domain.plugin import PropertySpec, TaskCatalogue, TypeSpec
@@ -172,7 +173,7 @@ class _Writer:
             for (owner, field), more in _PATTERNS.items():
                 if field == attribute and issubclass(struct, owner):
                     schema = {**schema, **more}
-            properties[name] = schema
+            properties[name] = {**schema, **field_rules(struct, name)}
         for old, new in plan.aliases.items():
             properties[old] = {**properties[new], "$deprecated": True}
         required = [name for name, (_, _, needed) in plan.fields.items() if needed]
@@ -180,9 +181,19 @@ class _Writer:
         title = (struct.__doc__ or "").partition("\n")[0]
         if title:
             found["title"] = title
-        renamed = set(plan.aliases.values())
+        renamed: dict[str, list[str]] = {}
+        for old, new in plan.aliases.items():
+            renamed.setdefault(new, [new]).append(old)
         if required:
             found["required"] = [name for name in required if name not in renamed]
+        rules = [
+            {"anyOf": [{"required": [spelling]} for spelling in renamed[name]]}
+            for name in required
+            if name in renamed
+        ]
+        rules += struct_rules(struct)
+        if rules:
+            found["allOf"] = rules
         if struct is Flow:
             properties |= {name: {} for name in _FLOW_EXTRAS}
         return found
