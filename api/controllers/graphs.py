@@ -11,7 +11,7 @@ from api import flows, reply
 from api.body import read_text
 from api.context import Context, context
 from api.controllers.http import Http, Segment
-from api.errors import missing_body, not_found
+from api.errors import illegal_argument, missing_body, not_found
 from api.parameters import Parameters
 from api.reading import require_execution
 from api.reply import Reply
@@ -98,8 +98,11 @@ class ExecutionFlows(Controller):
         """Return the graph of an execution: its flow with its task runs."""
         own = context(request)
         execution = await require_execution(own, execution_id)
-        options = GraphOptions(task=_light_task, runs=_runs(execution))
-        return reply.json(flow_graph(_flow_of(own, execution), options))
+        flow = _flow_of(own, execution)
+        uids = Parameters.of(request).texts("subflows")
+        opened = _opened(own, flow, uids, refuse_dynamic=False)
+        options = GraphOptions(task=_light_task, runs=_runs(execution), subflows=opened)
+        return reply.json(flow_graph(flow, options))
 
     @get("/{execution_id:str}/flow", operation_id="getFlowFromExecutionById", status_code=200)
     async def flow(self, request: Http, execution_id: Segment) -> Reply:
@@ -139,7 +142,8 @@ class ExecutionFlows(Controller):
 def _graph(
     own: Context, flow: Flow, request: Http, states: Mapping[str, dict[str, Any]] | None = None
 ) -> dict[str, Any]:
-    opened = _opened(own, flow, Parameters.of(request).texts("subflows"))
+    uids = Parameters.of(request).texts("subflows")
+    opened = _opened(own, flow, uids, refuse_dynamic=True)
     options = GraphOptions(task=shown_task, subflows=opened, trigger_states=states or {})
     return flow_graph(flow, options)
 
@@ -153,8 +157,12 @@ async def _trigger_states(own: Context, flow: Flow) -> dict[str, dict[str, Any]]
     return {trigger.key.trigger_id: trigger_view(trigger) for trigger in found.results}
 
 
-def _opened(own: Context, flow: Flow, uids: list[str]) -> dict[str, Flow]:
-    """Return the flows of Subflow tasks that are to be opened, by the ids of their nodes."""
+def _opened(own: Context, flow: Flow, uids: list[str], *, refuse_dynamic: bool) -> dict[str, Flow]:
+    """Return the flows of Subflow tasks that are to be opened, by the ids of their nodes.
+
+    Raises:
+        ApiError: 422, with `refuse_dynamic`, for a flow that only an execution can name.
+    """
     opened: dict[str, Flow] = {}
     for uid in sorted(uids, key=len):
         outer = max(
@@ -162,7 +170,14 @@ def _opened(own: Context, flow: Flow, uids: list[str]) -> dict[str, Flow]:
         )
         around = flow if outer is None else opened[outer]
         task = around.find_task(uid.rpartition(".")[2])
-        if isinstance(task, Subflow) and "{{" not in f"{task.namespace}{task.flow_id}":
+        if isinstance(task, Subflow):
+            if "{{" in f"{task.namespace}{task.flow_id}":
+                if refuse_dynamic:
+                    raise illegal_argument(
+                        f"Can't expand subflow task '{task.id}' because namespace and/or flowId "
+                        "contains dynamic values. This can only be viewed on an execution."
+                    )
+                continue
             inner = own.ports.flows.get(DEFAULT_TENANT, str(task.namespace), str(task.flow_id))
             if inner is not None:
                 opened[uid] = inner

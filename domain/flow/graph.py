@@ -23,6 +23,8 @@ _PARALLEL: Final = "PARALLEL"
 _DYNAMIC: Final = "DYNAMIC"
 _CHOICE: Final = "CHOICE"
 _ERROR: Final = "ERROR"
+_FINALLY: Final = "FINALLY"
+_AFTER: Final = "AFTER_EXECUTION"
 
 Json = dict[str, Any]
 
@@ -110,8 +112,12 @@ class _Graph:
         finally_: Sequence[Task],
         after: Sequence[Task],
         parent_run: str | None,
+        relation: str | None = None,
     ) -> None:
-        """Add branches to a cluster, then its errors, finally and afterExecution."""
+        """Add branches to a cluster, then its errors, finally and afterExecution.
+
+        `relation` is the cluster's own: what leads into its `finally`.
+        """
         if finally_:
             cluster.finally_ = cluster.structural("finally", "GraphClusterFinally")
         if after:
@@ -121,14 +127,15 @@ class _Graph:
         for branch in branches:
             self._branch(cluster, start, branch, target, parent_run)
         if errors:
-            branch = _Branch(errors, _SEQUENTIAL, _ERROR, first=_ERROR, branch_type="ERROR")
+            branch = _Branch(errors, _ERROR, _ERROR, first=_ERROR, branch_type=_ERROR)
             self._branch(cluster, start, branch, target, parent_run)
         if cluster.finally_ is not None:
-            branch = _Branch(finally_, _SEQUENTIAL, "FINALLY", branch_type="FINALLY")
+            kind = _DYNAMIC if relation == _DYNAMIC else _FINALLY
+            branch = _Branch(finally_, kind, _FINALLY, first=relation, branch_type=_FINALLY)
             following = cluster.after or cluster.end
             self._branch(cluster, cluster.finally_, branch, following, parent_run)
         if cluster.after is not None:
-            branch = _Branch(after, _SEQUENTIAL, "AFTER_EXECUTION", branch_type="AFTER_EXECUTION")
+            branch = _Branch(after, _AFTER, _AFTER, branch_type=_AFTER)
             self._branch(cluster, cluster.after, branch, cluster.end, parent_run)
 
     def _branch(
@@ -139,29 +146,26 @@ class _Graph:
         target: str,
         parent_run: str | None,
     ) -> None:
-        if branch.kind == "DAG":
+        if branch.dag:
             self._dag(cluster, start, branch, target, parent_run)
             return
-        previous = [start]
+        previous = start
         for position, task in enumerate(branch.tasks):
-            ends: list[str] = []
+            is_last = position == len(branch.tasks) - 1
             for run in self._runs(task, parent_run):
                 entry, leave = self._task(cluster, task, branch, run)
                 kind = branch.first if position == 0 else branch.kind
                 value = branch.value if position == 0 else None
                 if run is not None and run.value is not None:
                     value = run.value
-                for source in [start] if branch.is_parallel else previous:
-                    self.edge(source, entry, kind, value)
-                if branch.is_parallel:
+                self.edge(previous, entry, kind, value)
+                if branch.is_parallel or is_last:
                     self.edge(leave, target)
-                else:
-                    ends.append(leave)
-            previous = ends or previous
-        if not branch.is_parallel:
-            for source in previous:
-                if source != start or not branch.tasks:
-                    self.edge(source, target)
+                if not branch.is_parallel:
+                    # the runs of one task follow each other, too: as clients know it
+                    previous = leave
+        if not branch.tasks:
+            self.edge(start, target)
 
     def _dag(
         self,
@@ -180,9 +184,9 @@ class _Graph:
             first, last = places[entry.task.id]
             for name in entry.depends_on:
                 if name in places:
-                    self.edge(places[name][1], first, _SEQUENTIAL)
+                    self.edge(places[name][1], first, branch.kind)
             if not entry.depends_on:
-                self.edge(start, first, _SEQUENTIAL)
+                self.edge(start, first, branch.kind)
             if entry.task.id not in needed:
                 self.edge(last, target)
 
@@ -209,13 +213,15 @@ class _Graph:
             kind = "SubflowGraphTask" if isinstance(task, t.Subflow) else "GraphTask"
             cluster.add(self._node(uid, kind, task, branch, run))
             return uid, uid
-        relation = inner[0].first if inner else _SEQUENTIAL
+        relation = _relation(task)
         child = _Cluster(self, uid, (*cluster.parents, f"cluster_{uid}"))
         node = self._node(uid, "GraphTask", task, branch, run)
         child.add(node)
         self.edge(child.root, uid)
         run_id = run.id if run is not None else None
         if opened is not None:
+            if opened.triggers:
+                _triggers(self, opened, child, {})
             blocks = dict(opened.blocks())
             self.fill(
                 child,
@@ -229,7 +235,7 @@ class _Graph:
         else:
             errors = task.errors if isinstance(task, t.Flowable) else ()
             finally_ = task.finally_ if isinstance(task, t.Flowable) else ()
-            self.fill(child, uid, inner or (), errors, finally_, (), run_id)
+            self.fill(child, uid, inner or (), errors, finally_, (), run_id, relation)
         kind = "SubflowGraphCluster" if opened is not None else "GraphCluster"
         self.cluster(child, cluster.parents, kind, node, relation)
         return child.root, child.end
@@ -288,6 +294,7 @@ class _Branch:
         value: str | None = None,
         branch_type: str | None = None,
         dag: Sequence[t.DagTask] = (),
+        is_parallel: bool = False,
     ) -> None:
         self.tasks = tasks
         self.kind = kind
@@ -296,7 +303,7 @@ class _Branch:
         self.value = value
         self.branch_type = branch_type
         self.dag = dag
-        self.is_parallel = kind == _PARALLEL
+        self.is_parallel = is_parallel
 
 
 def flow_graph(flow: Flow, options: GraphOptions | None = None) -> Json:
@@ -309,7 +316,7 @@ def flow_graph(flow: Flow, options: GraphOptions | None = None) -> Json:
     graph = _Graph(flow, options or GraphOptions())
     root = _Cluster(graph, "root", ())
     if flow.triggers:
-        _triggers(graph, flow, root)
+        _triggers(graph, flow, root, graph.options.trigger_states)
     graph.fill(
         root,
         root.root,
@@ -322,12 +329,12 @@ def flow_graph(flow: Flow, options: GraphOptions | None = None) -> Json:
     return {"nodes": graph.nodes, "edges": graph.edges, "clusters": graph.clusters}
 
 
-def _triggers(graph: _Graph, flow: Flow, root: _Cluster) -> None:
-    cluster = _Cluster(graph, "root.Triggers", ())
+def _triggers(graph: _Graph, flow: Flow, root: _Cluster, states: Mapping[str, Json]) -> None:
+    cluster = _Cluster(graph, f"{root.uid}.Triggers", root.parents)
     cluster.close()
     for trigger in flow.triggers:
         node: Json = {"triggerDeclaration": trigger_json(trigger)}
-        state = graph.options.trigger_states.get(trigger.id)
+        state = states.get(trigger.id)
         if state is not None:
             node["trigger"] = state
         uid = f"{cluster.uid}.{trigger.id}"
@@ -336,20 +343,20 @@ def _triggers(graph: _Graph, flow: Flow, root: _Cluster) -> None:
         graph.edge(cluster.root, uid)
         graph.edge(uid, cluster.end)
     graph.edge(cluster.end, root.root)
-    graph.cluster(cluster, (), "GraphCluster")
+    graph.cluster(cluster, root.parents, "GraphCluster")
 
 
 def _inner(task: Task) -> tuple[_Branch, ...] | None:
     """Return the branches that a task opens a cluster for; None: it is one node."""
     match task:
         case t.Dag():
-            return (_Branch((), "DAG", _SEQUENTIAL, first=_SEQUENTIAL, dag=task.tasks),)
+            return (_Branch((), _PARALLEL, _PARALLEL, first=_PARALLEL, dag=task.tasks),)
         case t.Parallel():
-            return (_Branch(task.tasks, _PARALLEL, _PARALLEL, first=_PARALLEL),)
+            return (_Branch(task.tasks, _PARALLEL, _PARALLEL, first=_PARALLEL, is_parallel=True),)
         case t.EachParallel():
-            return (_Branch(task.tasks, _PARALLEL, _DYNAMIC, first=_DYNAMIC),)
+            return (_Branch(task.tasks, _DYNAMIC, _DYNAMIC, first=_DYNAMIC, is_parallel=True),)
         case t.ForEach() | t.EachSequential() | t.Loop():
-            return (_Branch(task.tasks, _SEQUENTIAL, _DYNAMIC, first=_DYNAMIC),)
+            return (_Branch(task.tasks, _DYNAMIC, _DYNAMIC, first=_DYNAMIC),)
         case t.If() | t.Switch():
             return tuple(
                 _Branch(
@@ -371,6 +378,19 @@ def _inner(task: Task) -> tuple[_Branch, ...] | None:
             return tuple(_chain(tasks) for _, tasks in task.main_branches())
         case _:
             return None
+
+
+def _relation(task: Task) -> str:
+    """Return how the cluster of a task holds what is in it."""
+    match task:
+        case t.Parallel():
+            return _PARALLEL
+        case t.Dag() | t.EachParallel() | t.ForEach() | t.EachSequential() | t.Loop():
+            return _DYNAMIC
+        case t.If() | t.Switch():
+            return _CHOICE
+        case _:
+            return _SEQUENTIAL
 
 
 def _chain(tasks: Sequence[Task]) -> _Branch:

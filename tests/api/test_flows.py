@@ -399,3 +399,18 @@ async def test_a_graph_shows_tasks_between_a_root_and_an_end(client: ApiClient) 
     ]
     answer = await client.get(f"{FLOWS}/gold.team/none/graph")
     assert answer.json()["message"] == "Not Found: Unable to find flow main_gold.team_none"
+
+
+async def test_a_subflow_that_only_an_execution_can_name_is_not_opened(client: ApiClient) -> None:
+    await create(
+        client,
+        "id: parent\nnamespace: gold.team\ntasks:\n  - id: launch\n"
+        "    type: io.kestra.plugin.core.flow.Subflow\n    namespace: gold.team\n"
+        "    flowId: '{{ inputs.which }}'\n",
+    )
+    answer = await client.get(f"{FLOWS}/gold.team/parent/graph?subflows=root.launch")
+    assert answer.status_code == 422
+    assert answer.json()["message"] == (
+        "Illegal argument: Can't expand subflow task 'launch' because namespace and/or flowId "
+        "contains dynamic values. This can only be viewed on an execution."
+    )

@@ -18,7 +18,8 @@ _DERIVED = re.compile(r"-[0-9A-Za-z]{15,22}(?=\"|$)")
 
 
 def _flow(name: str) -> Flow:
-    path = SHARED / "conformance" / "flows" / "valids" / name
+    folders = (SHARED / "conformance" / part / "valids" for part in ("flows", "flows-13"))
+    path = next(folder / name for folder in folders if (folder / name).exists())
     return read_flow(path.read_text(), catalogue=CORE_CATALOGUE)
 
 
@@ -82,19 +83,83 @@ def test_a_subflow_is_a_node_of_its_own_kind_and_opens_on_demand() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "nodes", "edges", "clusters"),
+    ("name", "sizes"),
     [
-        ("return.yaml", 5, 4, 0),
-        ("parallel.yaml", 12, 16, 1),
-        ("switch.yaml", 17, 20, 3),
-        ("each-sequential-nested.yaml", 13, 12, 2),
+        ("return.yaml", (5, 4, 0)),
+        ("parallel.yaml", (12, 16, 1)),
+        ("switch.yaml", (17, 20, 3)),
+        ("each-sequential-nested.yaml", (13, 12, 2)),
+        ("sequential.yaml", (19, 18, 3)),
+        ("errors.yaml", (17, 17, 4)),
+        ("each-parallel-nested.yaml", (11, 10, 2)),
+        ("trigger-flow-listener.yaml", (6, 5, 1)),
+        ("trigger-flow-listener-no-inputs.yaml", (7, 7, 1)),
+        ("dag.yaml", (11, 13, 1)),
+        ("task-flow.yaml", (6, 5, 1)),
+        ("finally-sequential.yaml", (13, 13, 2)),
+        ("finally-dag.yaml", (17, 18, 2)),
     ],
 )
-def test_graphs_have_the_recorded_sizes(name: str, nodes: int, edges: int, clusters: int) -> None:
+def test_graphs_have_the_sizes_that_clients_know(name: str, sizes: tuple[int, int, int]) -> None:
     graph = flow_graph(_flow(name))
-    assert len(graph["nodes"]) == nodes
-    assert len(graph["edges"]) == edges
-    assert len(graph["clusters"]) == clusters
+    assert tuple(len(graph[part]) for part in ("nodes", "edges", "clusters")) == sizes
+
+
+@pytest.mark.parametrize(
+    ("name", "source", "target", "relation"),
+    [
+        ("sequential.yaml", ".*1-3-2_seq", ".*1-3-2-1", "SEQUENTIAL"),
+        ("parallel.yaml", ".*parent", ".*t2", "PARALLEL"),
+        ("switch.yaml", ".*parent-seq", r".*parent-seq\.default", "CHOICE"),
+        ("each-parallel-nested.yaml", ".*1_each", ".*2-1_seq.*", "DYNAMIC"),
+        ("errors.yaml", "root.root.*", ".*t2", "ERROR"),
+        ("errors.yaml", "root.root.*", ".*failed", None),
+        ("dag.yaml", ".*root.dag", ".*dag.task1", "PARALLEL"),
+        ("dag.yaml", ".*dag.task2", ".*dag.task6", "PARALLEL"),
+        ("dag.yaml", ".*dag.task6", ".*dag.end.*", None),
+        ("finally-sequential.yaml", ".*seq.finally.*", ".*seq.a1", "SEQUENTIAL"),
+        ("finally-sequential.yaml", ".*seq.a1", ".*seq.a2", "FINALLY"),
+        ("finally-sequential.yaml", ".*seq.a2", ".*seq.end.*", None),
+        ("finally-dag.yaml", ".*dag.e1", ".*dag.e2", "ERROR"),
+        ("finally-dag.yaml", ".*dag.e2", ".*dag.finally.*", None),
+        ("finally-dag.yaml", ".*dag.finally.*", ".*dag.a1", "DYNAMIC"),
+        ("finally-dag.yaml", ".*dag.a1", ".*dag.a2", "DYNAMIC"),
+        ("after-execution.yaml", "root.mytask.*", "root.after-execution.*", None),
+    ],
+)
+def test_edges_say_how_tasks_are_related(
+    name: str, source: str, target: str, relation: str | None
+) -> None:
+    edges = [
+        edge
+        for edge in flow_graph(_flow(name))["edges"]
+        if re.fullmatch(source, edge["source"]) and re.fullmatch(target, edge["target"])
+    ]
+    assert edges[0]["relation"].get("relationType") == relation
+
+
+def test_an_opened_subflow_shows_its_triggers() -> None:
+    opened = GraphOptions(subflows={"root.launch": _flow("switch.yaml")})
+    graph = flow_graph(_flow("task-flow.yaml"), opened)
+    assert [len(graph[part]) for part in ("nodes", "edges", "clusters")] == [23, 26, 5]
+    ids = {node["uid"] for node in graph["nodes"]}
+    assert {"root.Triggers.schedule", "root.launch.Triggers.schedule"} <= ids
+
+
+def test_the_runs_of_one_task_follow_each_other() -> None:
+    flow = _flow("foreach-non-concurrent.yaml")
+    values = [f"value {number}" for number in (1, 2, 3)]
+    runs = [GraphRun(id="p", task_id="for_each", shown={})]
+    runs += [
+        GraphRun(id=f"{task}{value}", task_id=task, parent_id="p", value=value, shown={})
+        for task in ("log", "shell")
+        for value in values
+    ]
+    graph = flow_graph(flow, GraphOptions(runs=runs))
+    assert [len(graph[part]) for part in ("nodes", "edges", "clusters")] == [11, 12, 1]
+    [edge] = [edge for edge in graph["edges"] if edge["source"].endswith("log.value 1")]
+    assert edge["target"].endswith("log.value 2")
+    assert edge["relation"]["value"] == "value 2"
 
 
 def _all_flows() -> list[Flow]:
