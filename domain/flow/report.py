@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Sequence
 from typing import Any, Final, Literal
+from urllib.parse import quote
 
 import msgspec
 
@@ -23,7 +24,7 @@ _RULES: Final = {
 }
 
 
-class Finding(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, rename="camel"):
+class Finding(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """One thing to tell about a file."""
 
     file: str
@@ -39,7 +40,7 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, ren
     remedy: str = ""
 
 
-class FileReport(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, rename="camel"):
+class FileReport(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """One flow of one file."""
 
     file: str
@@ -110,7 +111,7 @@ def written(reports: Sequence[FileReport], form: Format) -> str:
     findings = [finding for report in reports for finding in report.findings]
     if form == "github":
         return "\n".join(_github(finding) for finding in findings)
-    return "\n".join(_text(reports))
+    return "\n".join([*_text(reports), *_summary(reports)])
 
 
 def _text(reports: Iterable[FileReport]) -> list[str]:
@@ -125,6 +126,15 @@ def _text(reports: Iterable[FileReport]) -> list[str]:
             if finding.remedy:
                 lines.append(f"    {finding.remedy}")
     return lines
+
+
+def _summary(reports: Sequence[FileReport]) -> list[str]:
+    """Return a last line with the numbers, where there is more than one flow."""
+    if len(reports) < 2:
+        return []
+    invalid = sum(not report.is_valid for report in reports)
+    warnings = sum(finding.level == "warning" for report in reports for finding in report.findings)
+    return [f"{len(reports)} flows: {invalid} invalid, {warnings} warnings"]
 
 
 def _github(finding: Finding) -> str:
@@ -151,7 +161,7 @@ def _sarif(reports: Sequence[FileReport]) -> dict[str, Any]:
             "locations": [
                 {
                     "physicalLocation": {
-                        "artifactLocation": {"uri": finding.file},
+                        "artifactLocation": {"uri": quote(finding.file)},
                         "region": {"startLine": finding.line, "startColumn": finding.column},
                     },
                     "logicalLocations": [{"fullyQualifiedName": finding.path}],
@@ -166,5 +176,7 @@ def _sarif(reports: Sequence[FileReport]) -> dict[str, Any]:
     return {
         "$schema": _SARIF,
         "version": "2.1.0",
-        "runs": [{"tool": {"driver": driver}, "results": results}],
+        "runs": [
+            {"tool": {"driver": driver}, "columnKind": "unicodeCodePoints", "results": results}
+        ],
     }

@@ -18,10 +18,11 @@ from infra.config import load_config
 
 INVALID = 1
 UNREADABLE = 2
+_STDIN = Path("-")
 
 
 def validate(
-    *paths: Path,
+    *paths: Annotated[Path, Parameter(allow_leading_hyphen=True)],
     format_: Annotated[Format, Parameter(name=["--format", "-f"])] = "text",
     allow_unknown_types: bool = False,
 ) -> int:
@@ -32,25 +33,33 @@ def validate(
     Exit status: 0 all valid, 1 some invalid, 2 a path cannot be read or holds no flow.
 
     Args:
-        paths: Files, or folders whose .yaml and .yml files are checked.
+        paths: Files, folders whose .yaml and .yml files are checked, or - for standard input.
         format_: text, json, sarif or github.
         allow_unknown_types: Let tasks and triggers of plugins pass that are not installed here.
     """
     plugins = load_config().plugins
     defaults = ScopedDefaults(everywhere=plugins.defaults, namespaces=plugins.namespaces)
     reports: list[FileReport] = []
-    status = 0 if paths else UNREADABLE
+    status = 0
+    if not paths:
+        sys.stderr.write("tidewheel: name files or folders, or - for standard input\n")
+        return UNREADABLE
     for path in paths:
-        files = list(_files(path))
+        files = [path] if path == _STDIN else list(_files(path))
         if not files:
             status = UNREADABLE
-            reports.append(_unreadable(path, "no such file, or no flow in it"))
+            reports.append(_unreadable(path, "no such file, or no flow in it", "Mend the path."))
         for file in files:
             try:
-                text = file.read_text(encoding="utf-8")
-            except (OSError, UnicodeDecodeError) as error:
+                data = sys.stdin.buffer.read() if file == _STDIN else file.read_bytes()
+                text = data.decode("utf-8")
+            except OSError as error:
                 status = UNREADABLE
-                reports.append(_unreadable(file, str(error)))
+                reports.append(_unreadable(file, str(error), "See that it can be read."))
+                continue
+            except UnicodeDecodeError as error:
+                status = UNREADABLE
+                reports.append(_unreadable(file, str(error), "Save it as UTF-8."))
                 continue
             for source, line in numbered_documents(text):
                 reading = parse_flow(
@@ -60,7 +69,8 @@ def validate(
                     allow_unknown_types=allow_unknown_types,
                     hints=True,
                 )
-                reports.append(report_of(file.as_posix(), reading, line))
+                name = "<stdin>" if file == _STDIN else file.as_posix()
+                reports.append(report_of(name, reading, line))
     sys.stdout.write(written(reports, format_) + "\n")
     if status == 0 and not all(report.is_valid for report in reports):
         status = INVALID
@@ -74,7 +84,7 @@ def _files(path: Path) -> Iterator[Path]:
         yield from sorted(file for file in path.rglob("*.y*ml") if file.suffix in (".yaml", ".yml"))
 
 
-def _unreadable(path: Path, reason: str) -> FileReport:
+def _unreadable(path: Path, reason: str, remedy: str) -> FileReport:
     name = path.as_posix()
-    finding = Finding(file=name, level="error", rule="source", message=reason)
+    finding = Finding(file=name, level="error", rule="source", message=reason, remedy=remedy)
     return FileReport(file=name, findings=(finding,))

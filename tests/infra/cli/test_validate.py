@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -81,3 +82,45 @@ def test_the_schema_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
 def test_the_command_line_returns_the_status(folder: Path) -> None:
     command = ["flow", "validate", str(folder), "--format", "json"]
     assert app(command, result_action="return_value") == 1
+
+
+def test_a_dash_is_standard_input(
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with (folder / "good.yaml").open() as file:
+        monkeypatch.setattr("sys.stdin", file)
+        assert validate(Path("-"), format_="json") == 0
+    [report] = json.loads(capsys.readouterr().out)
+    assert (report["file"], report["findings"], report["valid"]) == ("<stdin>", [], True)
+
+
+def test_many_flows_end_with_their_numbers(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for number in range(20):
+        (folder / f"more{number}.yaml").write_text((folder / "good.yaml").read_text())
+    validate(folder)
+    last = capsys.readouterr().out.splitlines()[-1]
+    assert re.fullmatch(r"\d+ flows: \d+ invalid, \d+ warnings", last)
+
+
+def test_sarif_has_the_members_that_its_schema_requires(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (folder / "with blank.yaml").write_text("id: x\n")
+    validate(folder, format_="sarif")
+    report = json.loads(capsys.readouterr().out)
+    assert report["version"] == "2.1.0"
+    [run] = report["runs"]
+    assert run["tool"]["driver"]["name"] == "tidewheel"
+    rules = {rule["id"] for rule in run["tool"]["driver"]["rules"]}
+    assert run["results"]
+    for result in run["results"]:
+        assert result["ruleId"] in rules
+        assert result["level"] in ("error", "warning", "note")
+        assert result["message"]["text"]
+        [location] = result["locations"]
+        place = location["physicalLocation"]
+        assert " " not in place["artifactLocation"]["uri"]
+        assert place["region"]["startLine"] >= 1
+        assert place["region"]["startColumn"] >= 1
