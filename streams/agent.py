@@ -9,7 +9,9 @@ process instead.
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Any, cast
 
 import faust
@@ -19,6 +21,8 @@ from faust.types import TP, EventT, StreamT
 
 from domain.record.envelope import Record
 from streams.handler import CommandHandler
+
+_ACKNOWLEDGE_SECONDS = 0.05
 
 
 class AgentOptions(msgspec.Struct, frozen=True):
@@ -88,19 +92,37 @@ def _tell(by_topic: dict[str, CommandHandler], partitions: set[TP], what: str) -
 
 def _agent(handler: CommandHandler) -> Callable[[StreamT[bytes]], Any]:
     async def agent(stream: StreamT[bytes]) -> None:
-        loop = asyncio.get_running_loop()
+        acknowledgements = _Acknowledgements(asyncio.get_running_loop())
         async for event in cast("Stream[bytes]", stream).noack().events():
-            handler.process(_record(handler.topic, event), _acknowledge(loop, event))
+            handler.process(_record(handler.topic, event), acknowledgements.of(event))
 
     return agent
 
 
-def _acknowledge(loop: asyncio.AbstractEventLoop, event: EventT[bytes]) -> Callable[[], None]:
-    def done() -> None:
-        # deliveries are reported on the producer's thread; Faust's books belong to the loop
-        loop.call_soon_threadsafe(event.ack)
+class _Acknowledgements:
+    """Tells Faust on its loop what other threads say is done.
 
-    return done
+    Gathered: commits come at intervals anyhow, and every call from another thread wakes the loop.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._done: deque[EventT[bytes]] = deque()
+        self._open = 0
+
+    def of(self, event: EventT[bytes]) -> Callable[[], None]:
+        """Return what says, on any thread, that an event is done."""
+        self._open += 1
+        if self._open == 1:
+            self._loop.call_later(_ACKNOWLEDGE_SECONDS, self._flush)
+        return partial(self._done.append, event)
+
+    def _flush(self) -> None:
+        while self._done:
+            self._done.popleft().ack()
+            self._open -= 1
+        if self._open:
+            self._loop.call_later(_ACKNOWLEDGE_SECONDS, self._flush)
 
 
 def _record(topic: str, event: EventT[bytes]) -> Record:
