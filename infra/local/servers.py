@@ -10,7 +10,7 @@ from pathlib import Path
 import msgspec
 
 from infra.local.artifacts import resolve
-from infra.local.kafka import KafkaServer
+from infra.local.kafka import LASTING, QUICK, KafkaServer
 from infra.local.opensearch import OpenSearchServer
 
 
@@ -35,7 +35,8 @@ def running_servers(folder: Path | None = None) -> Iterator[Servers]:
     with ExitStack() as running, ThreadPoolExecutor(2, "start") as pool:
         kafka_folder = None if folder is None else folder / "kafka"
         opensearch_folder = None if folder is None else folder / "opensearch"
-        first = pool.submit(KafkaServer.start, kafka_folder, artifacts=jars)
+        options = QUICK if folder is None else LASTING
+        first = pool.submit(KafkaServer.start, kafka_folder, java_options=options, artifacts=jars)
         second = pool.submit(OpenSearchServer.start, opensearch_folder, artifacts=jars)
         for start in (first, second):  # both are waited for, so that none is left alone
             if start.exception() is None:
