@@ -21,7 +21,8 @@ help: ## show this list
 	@sed -n 's/^\([a-z]*\):.*## /make \1\t/p' $(MAKEFILE_LIST) | expand -t 14
 	@echo
 	@echo 'make run reads PORT, DATA_DIR, TIDEWHEEL_USERNAME, TIDEWHEEL_PASSWORD, EXAMPLES and ENGINE;'
-	@echo 'make bench reads ENGINE. PYTHON names the interpreter that $(VENV) is made from.'
+	@echo 'make bench reads ENGINE and PROFILE (yes: a profile of each process too).'
+	@echo 'PYTHON names the interpreter that $(VENV) is made from.'
 
 run: $(RUN_READY) ## start a server here (ENGINE=distributed: on a real Kafka and OpenSearch)
 	@$(BIN)/tidewheel run

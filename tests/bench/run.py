@@ -1,7 +1,9 @@
 """`make bench`: starts an engine, measures it from outside, then the costs of single parts.
 
     ENGINE=embedded|distributed  [PARTS="low ladder seq foreach cold flows"]  [RATES=600,1200,...]
-    [SECONDS=30]  [OUT=result.json]
+    [SECONDS=30]  [OUT=result.json]  [PROFILE=yes]
+
+PROFILE=yes also records what every process does, into the folder `bench-profile-ENGINE`.
 
 The load comes from the shared black-box tool beside the checkout (`../shared/bench/bench.py`), the
 same that measures other servers; it shares the machine with the server. Figures are printed, never
@@ -19,17 +21,20 @@ import sys
 import tempfile
 import time
 import urllib.request
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 import psutil
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 from tests.bench.flows import Server, measure
+from tests.bench.profile import Profiles
 
 ROOT = Path(__file__).resolve().parents[2]
 TOOL = ROOT.parent / "shared" / "bench" / "bench.py"
 USER, PASSWORD = "bench@tidewheel.local", "Bench-mark-1"
 HERE = Path(__file__).resolve().parent
+_FOREIGN = frozenset({"kafka", "opensearch"})
 
 
 def main() -> int:
@@ -54,18 +59,17 @@ def main() -> int:
             server = start(engine, Path(folder) / "hot", port)
             try:
                 wait_until_ready(port, 120)
-                if hot:
-                    run_tool(
-                        port,
-                        *pids_of(server.pid, engine),
-                        "--parts", *hot, "--rates", rates, "--seconds", seconds, "--out", str(out),
-                    )  # fmt: skip
-                    print(f"figures: {out}", flush=True)
-                if "flows" in parts:
-                    pids = [
-                        int(text.partition("=")[2]) for text in pids_of(server.pid, engine)[1::2]
-                    ]
-                    measure(Server(port, USER, PASSWORD, pids))
+                pids = pids_of(server.pid, engine)
+                with profiles(pids, engine):
+                    if hot:
+                        named = [f"--pid={name}={pid}" for name, pid in pids.items()]
+                        run_tool(
+                            port, *named, "--parts", *hot, "--rates", rates,
+                            "--seconds", seconds, "--out", str(out),
+                        )  # fmt: skip
+                        print(f"figures: {out}", flush=True)
+                    if "flows" in parts:
+                        measure(Server(port, USER, PASSWORD, list(pids.values())))
             finally:
                 stop(server)
     for script in sorted(HERE.glob("bench_*.py")):
@@ -108,18 +112,26 @@ def stop(server: subprocess.Popen[bytes]) -> None:
         server.wait()
 
 
-def pids_of(pid: int, engine: str) -> list[str]:
-    """Return the tool's arguments that name the measured processes."""
+def profiles(pids: dict[str, int], engine: str) -> AbstractContextManager[object]:
+    """Return what records the Python processes meanwhile, if that is wanted."""
+    if os.environ.get("PROFILE", "no") in {"", "no"}:
+        return nullcontext()
+    ours = {name: pid for name, pid in pids.items() if name not in _FOREIGN}
+    return Profiles(ours, Path(f"bench-profile-{engine}").resolve())
+
+
+def pids_of(pid: int, engine: str) -> dict[str, int]:
+    """Return the measured processes by name."""
     if engine == "embedded":
-        return ["--pid", f"tidewheel={pid}"]
-    arguments = []
+        return {"tidewheel": pid}
+    found = {}
     for child in psutil.Process(pid).children():
         words = child.cmdline()
         name = (
             "kafka" if "kafka.Kafka" in words else "opensearch" if "java" in words[0] else words[-1]
         )
-        arguments += ["--pid", f"{name}={child.pid}"]
-    return arguments
+        found[name] = child.pid
+    return found
 
 
 def cold(engine: str, folder: Path, port: int, seconds: str) -> None:
