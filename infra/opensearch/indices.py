@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import time
 from collections.abc import Sequence
 from typing import Any
 
@@ -20,6 +21,8 @@ _ANALYSIS = {
     "analyzer": {"words": {"type": "custom", "tokenizer": "words", "filter": ["lowercase", "cut"]}},
 }
 _BUILDING = "-building"
+_SEARCHES_SECONDS = 1.0
+"""How long searches may still read a generation that was replaced."""
 
 
 class Indices:
@@ -57,17 +60,29 @@ class Indices:
         self._create(model, self._name(model, latest + 1), self.building(model), complete=True)
 
     def switch(self, models: Sequence[ReadModel]) -> None:
-        """Point the aliases to the new generations in one step, and drop the old ones."""
+        """Point the aliases to the new generations in one step; drop the old ones after a while.
+
+        Searches under way still read those: without the pause they would find no shard.
+        """
         actions: list[dict[str, Any]] = []
         for model in models:
             alias, building = self.alias(model), self._behind(self.building(model))
             if not building:
                 raise BrokenInvariant(f"{model} has no new generation to switch to")
-            actions += [{"remove_index": {"index": name}} for name in self._behind(alias)]
+            actions += [{"remove": {"index": name, "alias": alias}} for name in self._behind(alias)]
             for name in building:
                 actions.append({"add": {"index": name, "alias": alias, "is_write_index": True}})
                 actions.append({"remove": {"index": name, "alias": self.building(model)}})
         self._client.indices.update_aliases(body={"actions": actions})
+        time.sleep(_SEARCHES_SECONDS)
+        for model in models:
+            self._drop_old(model)
+
+    def _drop_old(self, model: ReadModel) -> None:
+        """Drop every generation without an alias; also those that a crash has left."""
+        for name, index in self._generations(model).items():
+            if not index["aliases"]:
+                self._client.indices.delete(index=name, ignore_unavailable=True)
 
     def adopt(self, model: ReadModel) -> None:
         """Declare the live generation complete as it is."""
@@ -108,9 +123,12 @@ class Indices:
         return {name: index for name, index in found.items() if alias in index["aliases"]}
 
     def _numbers(self, model: ReadModel) -> list[int]:
-        found = self._client.indices.get(index=f"{self.alias(model)}-*", expand_wildcards="open")
-        ends = [name.rpartition("-")[2] for name in found]
-        return [int(end) for end in ends if end.isdecimal()]
+        return [int(name.rpartition("-")[2]) for name in self._generations(model)]
+
+    def _generations(self, model: ReadModel) -> dict[str, Any]:
+        stem = f"{self.alias(model)}-"
+        found = self._client.indices.get(index=f"{stem}*", expand_wildcards="open")
+        return {name: at for name, at in found.items() if name.removeprefix(stem).isdecimal()}
 
     def _name(self, model: ReadModel, generation: int) -> str:
         return f"{self.alias(model)}-{generation:06}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from datetime import timedelta
 
@@ -116,3 +117,42 @@ def test_several_processes_may_create_the_indices_at_once(options: OpenSearchOpt
 
 def test_an_aggregation_over_nothing_has_no_rows(store: OpenSearchReadStore) -> None:
     assert store.aggregate(EXECUTIONS, EVERYTHING, Grouping((Key("s", "state"),), ())) == []
+
+
+def test_searches_go_on_while_generations_are_switched(
+    store: OpenSearchReadStore, options: OpenSearchOptions
+) -> None:
+    store.bulk([write_of(execution(1), 0)])
+    failures: list[Exception] = []
+    switched = threading.Event()
+
+    def search() -> None:
+        while not switched.is_set():
+            try:
+                store.search(EXECUTIONS, EVERYTHING)
+            except Exception as error:  # noqa: BLE001 - told by the test
+                failures.append(error)
+
+    searching = threading.Thread(target=search)
+    searching.start()
+    for _ in range(3):
+        store.begin(MODELS).bulk([write_of(execution(1), 0)])
+        store.switch(MODELS)
+    switched.set()
+    searching.join()
+    assert failures == []
+    with OpenSearch(options.url) as client:
+        assert len(client.indices.get(index=options.prefix + "*")) == len(MODELS)
+
+
+def test_a_generation_that_a_crash_has_left_is_dropped_with_the_next_switch(
+    store: OpenSearchReadStore, options: OpenSearchOptions
+) -> None:
+    store.bulk([write_of(execution(1), 0)])
+    with OpenSearch(options.url) as client:
+        client.indices.create(index=options.prefix + "executions-000007")
+        store.begin([EXECUTIONS])
+        store.switch([EXECUTIONS])
+        assert list(client.indices.get(index=options.prefix + "executions-*")) == [
+            options.prefix + "executions-000008"
+        ]
