@@ -320,12 +320,13 @@ def _indexer(shop: _Shop) -> None:
     from projections.indexer import Indexer
     from projections.rebuild import Preparation
 
-    member = f"indexer-{socket.gethostname()}"
+    own = shop.config.indexer.id
+    member = own or f"indexer-{socket.gethostname()}"
     snapshots = shop.config.data.dir / "snapshots"
     prepare = Preparation(
         shop.log,
         shop.store,
-        lambda: scratch_snapshots(snapshots / f"rebuild-{shop.config.engine}.sqlite"),
+        lambda: scratch_snapshots(snapshots / f"rebuild-{member}-{shop.config.engine}.sqlite"),
         owner=f"{member}:{shop.nonce}",
         options=shop.config.indexer,
         metrics=shop.metrics,
@@ -333,7 +334,7 @@ def _indexer(shop: _Shop) -> None:
     indexer = Indexer(
         shop.log,
         shop.store,
-        shop.snapshots("indexer"),
+        shop.snapshots(f"indexer-{own}" if own else "indexer"),
         shop.metrics,
         member=member,
         failed=shop.fatal,

@@ -10,6 +10,8 @@ import msgspec
 class ProjectionsOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How the indexer batches, keeps and retries. All since 0.1."""
 
+    id: str = ""
+    """Name of this indexer: static member of its group. Default: host name."""
     group: str = "indexer"
     """Consumer group."""
     batch_documents: int = 2_000

@@ -33,6 +33,8 @@ PASSING_ERRORS = frozenset(
     }
 )
 """Errors that a consumer meets and gets over by itself."""
+FENCED = KafkaError(KafkaError.FENCED_INSTANCE_ID).str()
+"""What is said when another member of the group has our static id; a fatal error only cites it."""
 
 _CHOOSING = frozenset(
     {

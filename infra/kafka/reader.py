@@ -16,6 +16,7 @@ from domain.ports.log import AT_ONCE, Failed
 from domain.record.envelope import Record
 from domain.record.topics import partition_of
 from infra.kafka.client import (
+    FENCED,
     PASSING_ERRORS,
     consumer_configuration,
     gathering,
@@ -47,6 +48,11 @@ def take(consumer: Consumer, timeout: float) -> list[Message]:
 
 def check(doing: str, error: KafkaError) -> None:
     """Raise LogUnavailable for an error that does not pass by itself."""
+    if FENCED in error.str():
+        raise LogUnavailable(
+            f"{doing}: another process has joined with our id. Two that run beside each other need"
+            " names of their own (the option `id` of the component)"
+        )
     if error.fatal() or not (error.retriable() or error.code() in PASSING_ERRORS):
         raise unavailable(doing, error)
     if error.code() != KafkaError._PARTITION_EOF:  # noqa: SLF001 (librdkafka's own codes)

@@ -193,8 +193,9 @@ class Load:
             self.accepted[execution_id] = flow
 
     def begin(self, count: int) -> None:
-        """Begin this many executions, round robin; returns at once."""
-        self._wanted = count
+        """Begin this many more executions, round robin; returns at once."""
+        self._wanted = self._next + count
+        self._done.clear()
         self._workers = [
             threading.Thread(target=self._guarded, args=(self._feed,)) for _ in range(self._threads)
         ]

@@ -141,7 +141,7 @@ class Running:
         management = self.management[name]
         own = {"TIDEWHEEL_SERVER_MANAGEMENT_PORT": str(management)}
         role = name.partition("-")[0]
-        if role in {"executor", "worker", "scheduler"}:
+        if role in {"executor", "worker", "scheduler", "indexer"}:
             own[f"TIDEWHEEL_{role.upper()}_ID"] = f"{name}-{socket.gethostname()}"
         return Component(
             name,

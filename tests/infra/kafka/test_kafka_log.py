@@ -161,6 +161,7 @@ def test_a_member_whose_stable_id_is_taken_by_another_ends_and_says_so(log: Kafk
     second.wait_assigned()
     assert first.failure.wait(WAIT_SECONDS)
     assert isinstance(first.error, LogUnavailable)
+    assert "another process has joined with our id" in str(first.error)
     assert len(first.lost) == 8
 
 
