@@ -159,6 +159,7 @@ def _run_distributed(
     from infra.local.supervisor import Component, Supervisor
     from infra.process import create_topics
 
+    _out.print("Kafka and OpenSearch start; the first time here they are fetched, about 90 MiB")
     with running_servers(folder) as servers:
         common = environment | {
             "TIDEWHEEL_LOG_BOOTSTRAP_SERVERS": servers.kafka.bootstrap_servers,
@@ -181,4 +182,7 @@ def _run_distributed(
                 )
             )
         supervisor = Supervisor(components, folder / "logs")
-        return supervisor.run(lambda: _greet(folder, url, username, password))
+        return supervisor.run(
+            lambda: _greet(folder, url, username, password),
+            lambda text: _out.print(f"[yellow]{text}[/]"),
+        )

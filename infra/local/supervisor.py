@@ -1,8 +1,8 @@
 """Components as child processes: started together, waited for, stopped in reverse order.
 
-Used by the command line (one process per component) and by the tests that kill components. It
-restarts nothing by itself: a component that dies ends the whole, or is started again by whoever
-killed it.
+Used by the command line (one process per component) and by the tests that kill components. While
+`run` watches, a component that ends by itself is started again, as long as that helps; else nothing
+is: whoever killed a component starts it.
 """
 
 from __future__ import annotations
@@ -10,6 +10,8 @@ from __future__ import annotations
 import os
 import signal
 import threading
+import time
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -25,6 +27,11 @@ from infra.local.health import is_healthy
 
 POLL = 0.05
 """Seconds between two questions for a component's health; its end is noticed at once."""
+STARTS = 5
+"""Starts within `STARTS_SECONDS` after which a component is given up, and the whole with it."""
+STARTS_SECONDS = 60.0
+PAUSE = 0.5
+"""Seconds before a component is started again."""
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
@@ -161,16 +168,21 @@ class Supervisor:
             if self._runs(name):
                 self.stop_one(name)
 
-    def run(self, ready: Callable[[], None] = lambda: None) -> int:
-        """Start all, wait for SIGINT, SIGTERM or the end of a component, and stop all.
+    def run(
+        self,
+        ready: Callable[[], None] = lambda: None,
+        tell: Callable[[str], None] = lambda _: None,
+    ) -> int:
+        """Start all, keep them running until SIGINT or SIGTERM, and stop all.
 
         Call it from the main thread, which gets the signals.
 
         Args:
             ready: called once when all are healthy.
+            tell: told in a sentence when a component has ended by itself, and what follows.
 
         Returns:
-            The exit code for the process: 0 after a signal, 1 when a component ended by itself.
+            The exit code for the process: 0 after a signal, 1 when a component would not stay.
 
         Raises:
             LocalServerError: a component did not start.
@@ -181,13 +193,21 @@ class Supervisor:
             self.start()
             undo.callback(self.stop)
             ready()
-            for name, child in self._children.items():
-                watch = threading.Thread(target=self._watch, args=(name, child), daemon=True)
-                watch.start()
-            ended = self._happened.get()
-            if ended and not self._stopping:
-                self._write("supervisor", str(self._children[ended].died()))
-                return 1
+            for name in self._children:
+                self._watch(name)
+            ends: dict[str, deque[float]] = {name: deque(maxlen=STARTS) for name in self._children}
+            while (name := self._happened.get()) and not self._stopping:
+                self._write("supervisor", str(self._children[name].died()))
+                times, now = ends[name], time.monotonic()
+                times.append(now)
+                where = f"see {self.log_of(name)}"
+                if len(times) == STARTS and now - times[0] < STARTS_SECONDS:
+                    tell(f"{name} ended {STARTS} times within a minute: everything stops; {where}")
+                    return 1
+                tell(f"{name} ended by itself and is started again; {where}")
+                time.sleep(PAUSE)
+                self.launch(name)
+                self._watch(name)
         return 0
 
     def __enter__(self) -> Self:
@@ -217,9 +237,15 @@ class Supervisor:
         self._stopping = True
         self._happened.put("")  # SimpleQueue: its put may be called by a signal handler
 
-    def _watch(self, name: str, child: Child) -> None:
-        child.wait()
-        self._happened.put(name)
+    def _watch(self, name: str) -> None:
+        """Have the end of the present process of a component noticed."""
+        child = self._children[name]
+
+        def wait() -> None:
+            child.wait()
+            self._happened.put(name)
+
+        threading.Thread(target=wait, name=f"end of {name}", daemon=True).start()
 
     def _write(self, name: str, line: str) -> None:
         text = f"{name} | {line}\n"

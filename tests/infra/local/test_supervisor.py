@@ -127,7 +127,8 @@ import sys
 from pathlib import Path
 from infra.local.supervisor import Component, Supervisor
 components = [Component("a", ("sh", "-c", sys.argv[2])), Component("b", ("sleep", "600"))]
-sys.exit(Supervisor(components, Path(sys.argv[1]), echo=sys.stdout).run())
+supervisor = Supervisor(components, Path(sys.argv[1]), echo=sys.stdout)
+sys.exit(supervisor.run(tell=lambda text: print("told:", text)))
 """
 
 
@@ -147,8 +148,22 @@ def test_a_signal_stops_all_and_counts_as_success(tmp_path: Path, number: signal
     assert psutil.wait_procs(children, timeout=30)[1] == []
 
 
-def test_a_component_that_ends_by_itself_ends_all_with_an_error(tmp_path: Path) -> None:
+def test_a_component_that_ends_by_itself_is_started_again(tmp_path: Path) -> None:
+    script = f"echo up; test -e {tmp_path}/once && exec sleep 600; touch {tmp_path}/once; exit 5"
+    with run(tmp_path, script) as process:
+        assert process.stdout is not None
+        lines = [process.stdout.readline()]
+        while lines.count("a | up\n") < 2:
+            lines.append(process.stdout.readline())
+        process.send_signal(signal.SIGINT)
+        assert process.wait(60) == 0
+    assert "told: a ended by itself and is started again" in "".join(lines)
+    assert "supervisor | a ended with exit code 5" in "".join(lines)
+
+
+def test_a_component_that_never_stays_ends_all_with_an_error(tmp_path: Path) -> None:
     with run(tmp_path, "echo alas; exit 5") as process:
         output, _ = process.communicate(timeout=60)
     assert process.returncode == 1
-    assert "supervisor | a ended with exit code 5" in output
+    assert output.count("a | alas") == 5
+    assert "told: a ended 5 times within a minute: everything stops" in output
