@@ -36,14 +36,18 @@ PASSING_ERRORS = frozenset(
 FENCED = KafkaError(KafkaError.FENCED_INSTANCE_ID).str()
 """What is said when another member of the group has our static id; a fatal error only cites it."""
 
-_CHOOSING = frozenset(
+_PASSING_SOON = frozenset(
     {
+        KafkaError._ALL_BROKERS_DOWN,  # noqa: SLF001 (librdkafka's own codes begin so)
+        KafkaError._TIMED_OUT,  # noqa: SLF001
+        KafkaError._TRANSPORT,  # noqa: SLF001
         KafkaError.LEADER_NOT_AVAILABLE,
         KafkaError.NOT_LEADER_FOR_PARTITION,
         KafkaError.UNKNOWN_TOPIC_OR_PART,
     }
 )
-_AGAIN_SECONDS = 0.02
+"""Leaders are being chosen, or the broker starts again."""
+_AGAIN_SECONDS = 0.05
 
 
 def milliseconds(duration: timedelta) -> int:
@@ -60,6 +64,7 @@ def configuration(options: LogOptions, **special: Any) -> dict[str, Any]:
         "socket.keepalive.enable": True,
         "reconnect.backoff.max.ms": 1000,
         "error_cb": _report,
+        "logger": _LOGGER,
         **special,
         **options.client,
     }
@@ -95,7 +100,7 @@ def gathering(gather: timedelta) -> dict[str, Any]:
 def _report(error: KafkaError) -> None:
     """Log what librdkafka tells about connections; what matters arrives with each call too."""
     level = logging.CRITICAL if error.fatal() else logging.WARNING
-    _LOGGER.log(level, "Kafka: %s", error)
+    _LOGGER.log(level, "Kafka: %s: %s", error.name(), error.str())
 
 
 def record_of(message: Message, prefix: str) -> Record:
@@ -141,13 +146,13 @@ def unavailable(doing: str, error: KafkaError | KafkaException) -> LogUnavailabl
 
 
 def insist(doing: str, call: Callable[[], T], seconds: float) -> T:
-    """Call Kafka, again as long as leaders are being chosen: right after a topic was made."""
+    """Call Kafka, again while what refuses passes by itself, until the time is over."""
     until = time.monotonic() + seconds
     while True:
         try:
             return call()
         except KafkaException as error:
-            if error.args[0].code() not in _CHOOSING or time.monotonic() > until:
+            if error.args[0].code() not in _PASSING_SOON or time.monotonic() > until:
                 raise unavailable(doing, error) from error
         time.sleep(_AGAIN_SECONDS)
 

@@ -30,7 +30,8 @@ from infra.log_options import LogOptions
 _LOGGER = logging.getLogger(__name__)
 _BATCH = 500
 _ASK_SECONDS = 10.0
-_LEADER_SECONDS = 5.0
+_AWAY_SECONDS = 15.0
+"""How long a broker may be away before a reader gives up."""
 _POLL_SECONDS = 0.2
 _IDLE_CONSUMERS = 4
 _READ_WAIT = timedelta(milliseconds=5)
@@ -148,7 +149,7 @@ class KafkaReader:
         return insist(
             f"ask the bounds of {place.topic}/{partition}",
             lambda: consumer.get_watermark_offsets(place, timeout=_ASK_SECONDS),
-            _LEADER_SECONDS,
+            _AWAY_SECONDS,
         )
 
     @contextmanager

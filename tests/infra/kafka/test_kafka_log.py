@@ -189,6 +189,7 @@ def test_a_broker_that_is_away_is_told_as_log_unavailable(
     monkeypatch.setattr("infra.kafka.admin.TIMEOUT_SECONDS", 0.5)
     monkeypatch.setattr("infra.kafka.producer._METADATA_SECONDS", 0.5)
     monkeypatch.setattr("infra.kafka.reader._ASK_SECONDS", 0.5)
+    monkeypatch.setattr("infra.kafka.reader._AWAY_SECONDS", 0.5)
     log = KafkaLog(nowhere)
     with pytest.raises(LogUnavailable, match="list topics"):
         log.ensure_topics([COMMANDS])
