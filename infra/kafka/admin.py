@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Iterable
 
@@ -10,7 +11,14 @@ from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
 from domain.errors import LogUnavailable
-from domain.record.topics import Cleanup, topic_of
+from domain.record.topics import (
+    EXECUTION_COMMANDS,
+    EXECUTION_EVENTS,
+    TRIGGER_COMMANDS,
+    TRIGGER_EVENTS,
+    Cleanup,
+    topic_of,
+)
 from infra.kafka.client import (
     BATCH_OVERHEAD_BYTES,
     attempt,
@@ -20,7 +28,10 @@ from infra.kafka.client import (
 )
 from infra.log_options import LogOptions
 
+_LOGGER = logging.getLogger(__name__)
 TIMEOUT_SECONDS = 30.0
+_STEPPED = ((EXECUTION_COMMANDS, EXECUTION_EVENTS), (TRIGGER_COMMANDS, TRIGGER_EVENTS))
+"""Topics of commands, and of the events that stand on the partitions of the same numbers."""
 _LOOK_AGAIN_SECONDS = 0.05
 _COMPACTION = {
     "min.cleanable.dirty.ratio": "0.1",
@@ -33,7 +44,8 @@ def ensure_topics(options: LogOptions, topics: Iterable[str]) -> None:
     """Create the missing ones of some logical topics, and wait until all can be used.
 
     Raises:
-        LogUnavailable: the broker can't be reached, refuses, or takes longer than 30 s.
+        LogUnavailable: the broker can't be reached, refuses, or takes longer than 30 s; or a topic
+            of commands has another number of partitions than that of its events.
     """
     admin = AdminClient(configuration(options))
     wanted = {options.prefix + topic: new_topic(options, topic) for topic in topics}
@@ -47,7 +59,22 @@ def ensure_topics(options: LogOptions, topics: Iterable[str]) -> None:
             except KafkaException as error:
                 if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
                     raise unavailable(f"create topic {name}", error) from error
-    _until_usable(admin, {name: topic.num_partitions for name, topic in wanted.items()})
+    counts = _until_usable(admin, set(wanted))
+    for name, topic in wanted.items():
+        if counts[name] != topic.num_partitions:
+            _LOGGER.warning(
+                "topic %s has %s partitions, %s are configured: the number counts for new topics",
+                name, counts[name], topic.num_partitions,
+            )  # fmt: skip
+    for commands, events in _STEPPED:
+        pair = (options.prefix + commands, options.prefix + events)
+        first, second = (counts.get(name) for name in pair)
+        if first and second and first != second:
+            raise LogUnavailable(
+                f"topic {pair[0]} has {first} partitions and {pair[1]} has {second}: a command's"
+                " event stands on the partition of the same number, so that both need as many. Was"
+                " one of them changed? Add partitions to the smaller one while nothing runs"
+            )
 
 
 def new_topic(options: LogOptions, topic: str) -> NewTopic:
@@ -69,20 +96,20 @@ def new_topic(options: LogOptions, topic: str) -> NewTopic:
     )
 
 
-def _until_usable(admin: AdminClient, counts: dict[str, int]) -> None:
-    """Wait until every topic has a leader for each partition in the broker's metadata."""
+def _until_usable(admin: AdminClient, names: set[str]) -> dict[str, int]:
+    """Wait until each topic has leaders in the broker's metadata; return the partition counts."""
     until = time.monotonic() + TIMEOUT_SECONDS
     while True:
         known = attempt("list topics", lambda: admin.list_topics(timeout=TIMEOUT_SECONDS)).topics
         waiting = [
             name
-            for name in counts
+            for name in names
             if name not in known
             or known[name].error is not None
             or any(part.leader < 0 for part in known[name].partitions.values())
         ]
         if not waiting:
-            return
+            return {name: len(known[name].partitions) for name in names}
         if time.monotonic() > until:
             raise LogUnavailable(f"topics {waiting} have no leader after {TIMEOUT_SECONDS} s")
         time.sleep(_LOOK_AGAIN_SECONDS)

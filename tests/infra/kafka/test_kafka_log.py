@@ -7,6 +7,7 @@ import threading
 from collections.abc import Iterator, Sequence
 from datetime import timedelta
 
+import msgspec
 import pytest
 from confluent_kafka import Consumer, Producer
 from confluent_kafka.admin import AdminClient
@@ -15,6 +16,7 @@ from confluent_kafka.admin._resource import ResourceType
 
 from domain.errors import LogUnavailable
 from domain.record.envelope import Outgoing, Position, Record
+from infra.kafka.admin import ensure_topics
 from infra.kafka.log import KafkaLog
 from infra.local.kafka import KafkaServer
 from infra.log_options import LogOptions
@@ -99,6 +101,14 @@ def test_topics_get_the_settings_of_catalogue_and_options(
     assert int(found[FLOWS]["max.message.bytes"].value) > options.max_record_bytes
     partitions = admin.list_topics(timeout=30).topics[options.prefix + COMMANDS].partitions
     assert len(partitions) == options.execution_partitions
+
+
+def test_commands_and_events_on_partitions_of_different_numbers_are_refused(
+    log: KafkaLog, options: LogOptions
+) -> None:
+    more = msgspec.structs.replace(options, execution_partitions=9)
+    with pytest.raises(LogUnavailable, match=r"commands has 8 partitions and .*events has 9"):
+        ensure_topics(more, [COMMANDS, "execution.events"])
 
 
 def test_a_foreign_record_without_key_and_with_odd_bytes_is_read(
