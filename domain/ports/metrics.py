@@ -11,6 +11,7 @@ MetricName = Literal[
     "executor_commands",
     "executor_events",
     "executor_step_seconds",
+    "executor_queued_seconds",
     "executor_effects_resent",
     "executor_executions_live",
     "executor_timers",
@@ -48,6 +49,9 @@ CATALOGUE: dict[MetricName, Metric] = {
     "executor_events": Metric("counter", "Events appended."),
     "executor_step_seconds": Metric(
         "histogram", "Time of a step: decode, decide, advance, evolve, react, encode."
+    ),
+    "executor_queued_seconds": Metric(
+        "histogram", "Time from a command's record to its step: how far the executor is behind."
     ),
     "executor_effects_resent": Metric("counter", "Effects sent again for redelivered commands."),
     "executor_executions_live": Metric("gauge", "Executions in memory that have not ended."),

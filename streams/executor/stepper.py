@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
-from time import perf_counter
+from time import perf_counter, time
 from typing import Protocol
 
 import msgspec
@@ -161,6 +161,9 @@ class ExecutionStepper:
     def step(self, command: Record) -> Stepped:
         """Step one command and fold its events."""
         begun = perf_counter()
+        self._metrics.observe(
+            "executor_queued_seconds", max(0.0, time() - command.timestamp_ms / 1000)
+        )
         decoded = COMMANDS.decode(command)
         if decoded.execution_id != command.key:
             raise UnreadableRecord(
