@@ -35,7 +35,7 @@ def check_all(running: Running, load: Load) -> None:
     check_read_models(history, rows)
 
 
-@pytest.mark.parametrize("role", ["executor", "worker"])
+@pytest.mark.parametrize("role", ["executor", "worker", "indexer"])
 def test_a_process_that_hangs_is_replaced_and_does_no_harm_when_it_wakes_up(
     role: str, request: pytest.FixtureRequest, tmp_path: Path
 ) -> None:

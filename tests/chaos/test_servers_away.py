@@ -1,0 +1,55 @@
+"""Kafka and OpenSearch that do not answer for a while: nothing is lost, all goes on by itself."""
+
+from __future__ import annotations
+
+import signal
+from pathlib import Path
+from threading import Event
+
+import pytest
+
+from infra.local.server import Server
+from tests.support.load import Load
+from tests.support.rest import until
+from tests.support.running import prepare
+from tests.support.truth import (
+    History,
+    check_once,
+    check_read_models,
+    check_streams,
+    dead_letters,
+)
+
+pytestmark = [pytest.mark.process, pytest.mark.servers]
+
+AWAY = 8.0
+"""Seconds: longer than a session, so that every member of every group is thrown out."""
+
+
+@pytest.mark.parametrize("name", ["kafka_server", "opensearch_server"])
+def test_everything_goes_on_by_itself_when_a_server_comes_back(
+    name: str, request: pytest.FixtureRequest, tmp_path: Path
+) -> None:
+    quick = {"TIDEWHEEL_LOG_SESSION_TIMEOUT": "PT6S"}
+    with prepare("distributed", request, tmp_path, quick) as running:
+        server: Server = request.getfixturevalue(name)
+        load = Load(running.rest)
+        load.prepare()
+        load.begin(42)
+        until(lambda: len(load.accepted) > 20, "the load being under way")
+        pids = running.supervisor.pids
+        server.child.send(signal.SIGSTOP)
+        try:
+            Event().wait(AWAY)
+        finally:
+            server.child.send(signal.SIGCONT)
+        rows = load.finish()
+        load.check(rows)
+        assert running.supervisor.pids == pids, "no process has ended"
+        streams = {row["id"]: running.rest.events(row["id"]) for row in rows}
+        with running.hand() as log:
+            history = History(log)
+            assert dead_letters(log) == []
+        check_streams(history, streams)
+        check_once(history)
+        check_read_models(history, rows)
