@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from functools import partial
 
 from domain.execution import timers
 from domain.execution.commands import CreateExecution
@@ -12,9 +13,10 @@ from domain.execution.events import (
     ExecutionStarted,
     SlotAsked,
 )
-from domain.execution.lifecycle import StateType
+from domain.execution.lifecycle import TERMINAL, StateType
+from domain.execution.plan import ON_PAUSE
 from domain.execution.sla import watch_durations
-from domain.execution.state import Metadata, Slot
+from domain.execution.state import Metadata, Slot, TaskRun
 from domain.execution.turn import Turn
 from domain.flow.model import Flow
 from domain.log import Level
@@ -53,6 +55,15 @@ def create(turn: Turn, command: CreateExecution) -> None:
         refuse(turn, StateType.FAILED, command.error)
         return
     if command.histories:
+        misplaced = next(filter(partial(_is_misplaced, turn), turn.state.task_runs.values()), None)
+        if misplaced is not None:
+            message = (
+                f"Task '{misplaced.task_id}' is not in revision {turn.state.flow_revision} of the"
+                " flow as the execution had it: replay from the start, or on another revision"
+            )
+            turn.log(Level.ERROR, message)
+            refuse(turn, StateType.FAILED, message)
+            return
         # the step ends here, so that everyone sees RESTARTED
         turn.schedule(timers.CONTINUE, turn.now)
         return
@@ -61,6 +72,22 @@ def create(turn: Turn, command: CreateExecution) -> None:
         turn.schedule(timers.SCHEDULE, date)
         return
     begin(turn)
+
+
+def _is_misplaced(turn: Turn, run: TaskRun) -> bool:
+    """Whether a task run that was taken over cannot go on, as the flow is in this revision."""
+    if run.state.current in TERMINAL:
+        return False
+    task = turn.task_of(run)
+    if task is None:
+        return True
+    if run.state.current is StateType.RUNNING and not task.is_flowable:
+        return True
+    if task.lane == ON_PAUSE:
+        return run.lane != ON_PAUSE
+    parent = turn.parent_of(run)
+    above = None if parent is None else parent.task_id
+    return run.lane != task.lane or above != (None if task.parent is None else task.parent.id)
 
 
 def begin(turn: Turn) -> None:

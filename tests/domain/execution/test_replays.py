@@ -122,3 +122,51 @@ tasks:
     new = replayed(world, execution, runs(execution, "b")[0].id)
     assert begun(world, new) == ["b"]
     assert runs(new, "b")[0].outputs == {"value": "kept"}
+
+
+NESTED = f"tasks: [{{id: s, type: {FLOW}Sequential, tasks: [{{id: a, {FAIL}}}]}}]"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        f"tasks: [{{id: a, {LOG}}}]",
+        f"tasks: [{{id: s, {LOG}}}, {{id: a, {LOG}}}]",
+        f"tasks: [{{id: s, type: {FLOW}Sequential, tasks: [{{id: b, {LOG}}}]}}]",
+        NESTED.replace("tasks: [{id: a", f"tasks: [{{id: b, {LOG}}}], errors: [{{id: a"),
+    ],
+    ids=["flowable gone", "no flowable any more", "task gone", "task in another block"],
+)
+@pytest.mark.parametrize("kind", ["restart", "replay"])
+def test_a_revision_in_which_the_task_stands_elsewhere_is_no_place_to_go_on(
+    kind: str, body: str
+) -> None:
+    world = World(flow(NESTED))
+    execution = world.run()
+    world.add(flow(body))
+    if kind == "restart":
+        world.tell(c.RestartExecution, execution, flow_revision=2, new_execution_id="new")
+    else:
+        chosen = runs(execution, "a")[0].id
+        world.tell(
+            c.ReplayExecution,
+            execution,
+            flow_revision=2,
+            new_execution_id="new",
+            task_run_id=chosen,
+        )
+    world.settle()
+    new = world["new"]
+    assert history(new)[-2:] == ["RESTARTED", "FAILED"]
+    assert "is not in revision 2 of the flow as the execution had it" in (new.error or "")
+    assert new.closed
+    assert not begun(world, new)
+
+
+def test_a_restart_on_a_revision_that_mends_the_task_goes_on_in_its_flowable() -> None:
+    world = World(flow(NESTED))
+    execution = world.run()
+    world.add(flow(NESTED.replace(FAIL, LOG)))
+    world.tell(c.RestartExecution, execution, flow_revision=2, new_execution_id="new")
+    world.settle()
+    assert states(world["new"]) == {"s": "SUCCESS", "a": "SUCCESS"}
