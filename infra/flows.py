@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import uuid
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator
@@ -28,6 +29,7 @@ from infra.plugin_defaults import PluginDefaultsStore
 _CODEC: Codec[FlowRevision] = Codec(FlowRevision)
 _SEEN_TIMEOUT = 30.0
 _SAVE_ATTEMPTS = 20
+_REVISION = re.compile(r"^revision:[ \t]*\d+[ \t]*(?:\r?\n|\Z)", re.MULTILINE)
 
 Listener = Callable[[FlowRevision], None]
 """Called for every revision that took its number, in log order, on the tail's thread."""
@@ -302,7 +304,7 @@ class LogFlowWriter:
             disabled = flow.disabled
 
         def next_revision(latest: FlowRevision | None) -> FlowRevision | None:
-            if latest is not None and not latest.deleted and latest.source == source:
+            if latest is not None and not latest.deleted and _same(latest.source, source):
                 return None
             return FlowRevision(
                 tenant=tenant,
@@ -369,6 +371,11 @@ class LogFlowWriter:
             [Outgoing(FLOWS, _record_key(revision), encode(revision), partition=partition)]
         )
         return partition, position.offset + 1
+
+
+def _same(one: str, other: str) -> bool:
+    """Tell whether two sources are the same text, whatever revision they say they are."""
+    return one == other or _REVISION.sub("", one) == _REVISION.sub("", other)
 
 
 def _record_key(revision: FlowRevision) -> str:

@@ -414,3 +414,17 @@ async def test_a_subflow_that_only_an_execution_can_name_is_not_opened(client: A
         "Illegal argument: Can't expand subflow task 'launch' because namespace and/or flowId "
         "contains dynamic values. This can only be viewed on an execution."
     )
+
+
+async def test_a_source_that_names_another_revision_only_makes_no_revision(
+    client: ApiClient,
+) -> None:
+    await create(client, flow("same"))
+    for source in (flow("same"), f"revision: 1\n{flow('same')}", f"{flow('same')}revision: 7"):
+        answer = await client.put(f"{FLOWS}/gold.bulk/same", content=source, headers=YAML)
+        assert (answer.status_code, answer.json()["revision"]) == (200, 1)
+    commented = f"# why\n{flow('same')}"
+    answer = await client.put(f"{FLOWS}/gold.bulk/same", content=commented, headers=YAML)
+    assert answer.json()["revision"] == 2
+    stored = await client.get(f"{FLOWS}/gold.bulk/same?source=true")
+    assert stored.json()["source"] == commented
