@@ -12,16 +12,13 @@ from typing import Any, Final
 import msgspec
 
 from domain.flow import tasks as t
+from domain.flow.graph_branches import DYNAMIC, SEQUENTIAL, Branch, branches_of, relation_of
 from domain.flow.model import Flow
 from domain.flow.render_json import task_json, trigger_json
 from domain.flow.tasks import Task
 from domain.ids import derived
 
 _PACKAGE: Final = "io.kestra.core.models.hierarchies."
-_SEQUENTIAL: Final = "SEQUENTIAL"
-_PARALLEL: Final = "PARALLEL"
-_DYNAMIC: Final = "DYNAMIC"
-_CHOICE: Final = "CHOICE"
 _ERROR: Final = "ERROR"
 _FINALLY: Final = "FINALLY"
 _AFTER: Final = "AFTER_EXECUTION"
@@ -107,7 +104,7 @@ class _Graph:
         self,
         cluster: _Cluster,
         start: str,
-        branches: Sequence[_Branch],
+        branches: Sequence[Branch],
         errors: Sequence[Task],
         finally_: Sequence[Task],
         after: Sequence[Task],
@@ -127,22 +124,22 @@ class _Graph:
         for branch in branches:
             self._branch(cluster, start, branch, target, parent_run)
         if errors:
-            branch = _Branch(errors, _ERROR, _ERROR, first=_ERROR, branch_type=_ERROR)
+            branch = Branch(errors, _ERROR, _ERROR, first=_ERROR, branch_type=_ERROR)
             self._branch(cluster, start, branch, target, parent_run)
         if cluster.finally_ is not None:
-            kind = _DYNAMIC if relation == _DYNAMIC else _FINALLY
-            branch = _Branch(finally_, kind, _FINALLY, first=relation, branch_type=_FINALLY)
+            kind = DYNAMIC if relation == DYNAMIC else _FINALLY
+            branch = Branch(finally_, kind, _FINALLY, first=relation, branch_type=_FINALLY)
             following = cluster.after or cluster.end
             self._branch(cluster, cluster.finally_, branch, following, parent_run)
         if cluster.after is not None:
-            branch = _Branch(after, _AFTER, _AFTER, branch_type=_AFTER)
+            branch = Branch(after, _AFTER, _AFTER, branch_type=_AFTER)
             self._branch(cluster, cluster.after, branch, cluster.end, parent_run)
 
     def _branch(
         self,
         cluster: _Cluster,
         start: str,
-        branch: _Branch,
+        branch: Branch,
         target: str,
         parent_run: str | None,
     ) -> None:
@@ -171,7 +168,7 @@ class _Graph:
         self,
         cluster: _Cluster,
         start: str,
-        branch: _Branch,
+        branch: Branch,
         target: str,
         parent_run: str | None,
     ) -> None:
@@ -201,19 +198,19 @@ class _Graph:
         return found or [None]
 
     def _task(
-        self, cluster: _Cluster, task: Task, branch: _Branch, run: GraphRun | None
+        self, cluster: _Cluster, task: Task, branch: Branch, run: GraphRun | None
     ) -> tuple[str, str]:
         """Add a task, or the cluster it opens; return where edges come in and go out."""
         uid = f"{cluster.uid}.{task.id}"
-        if run is not None and run.value is not None and branch.first == _DYNAMIC:
+        if run is not None and run.value is not None and branch.first == DYNAMIC:
             uid = f"{uid}.{run.value}"
-        inner = _inner(task)
+        inner = branches_of(task)
         opened = self.options.subflows.get(uid) if isinstance(task, t.Subflow) else None
         if inner is None and opened is None:
             kind = "SubflowGraphTask" if isinstance(task, t.Subflow) else "GraphTask"
             cluster.add(self._node(uid, kind, task, branch, run))
             return uid, uid
-        relation = _relation(task)
+        relation = relation_of(task)
         child = _Cluster(self, uid, (*cluster.parents, f"cluster_{uid}"))
         node = self._node(uid, "GraphTask", task, branch, run)
         child.add(node)
@@ -226,7 +223,7 @@ class _Graph:
             self.fill(
                 child,
                 uid,
-                [_Branch(blocks["tasks"], _SEQUENTIAL, _SEQUENTIAL)],
+                [Branch(blocks["tasks"], SEQUENTIAL, SEQUENTIAL)],
                 blocks["errors"],
                 blocks["finally"],
                 blocks["afterExecution"],
@@ -240,7 +237,7 @@ class _Graph:
         self.cluster(child, cluster.parents, kind, node, relation)
         return child.root, child.end
 
-    def _node(self, uid: str, kind: str, task: Task, branch: _Branch, run: GraphRun | None) -> Json:
+    def _node(self, uid: str, kind: str, task: Task, branch: Branch, run: GraphRun | None) -> Json:
         node: Json = {"uid": uid, "type": _PACKAGE + kind}
         if branch.branch_type is not None:
             node["branchType"] = branch.branch_type
@@ -281,31 +278,6 @@ class _Graph:
         )
 
 
-class _Branch:
-    """Tasks that follow each other, or stand side by side."""
-
-    def __init__(
-        self,
-        tasks: Sequence[Task],
-        kind: str,
-        relation: str,
-        *,
-        first: str | None = None,
-        value: str | None = None,
-        branch_type: str | None = None,
-        dag: Sequence[t.DagTask] = (),
-        is_parallel: bool = False,
-    ) -> None:
-        self.tasks = tasks
-        self.kind = kind
-        self.relation = relation
-        self.first = first
-        self.value = value
-        self.branch_type = branch_type
-        self.dag = dag
-        self.is_parallel = is_parallel
-
-
 def flow_graph(flow: Flow, options: GraphOptions | None = None) -> Json:
     """Return a flow's graph: `nodes`, `edges`, `clusters`.
 
@@ -320,7 +292,7 @@ def flow_graph(flow: Flow, options: GraphOptions | None = None) -> Json:
     graph.fill(
         root,
         root.root,
-        [_Branch(flow.tasks, _SEQUENTIAL, _SEQUENTIAL)],
+        [Branch(flow.tasks, SEQUENTIAL, SEQUENTIAL)],
         flow.errors,
         flow.finally_,
         flow.after_execution,
@@ -344,66 +316,3 @@ def _triggers(graph: _Graph, flow: Flow, root: _Cluster, states: Mapping[str, Js
         graph.edge(uid, cluster.end)
     graph.edge(cluster.end, root.root)
     graph.cluster(cluster, root.parents, "GraphCluster")
-
-
-def _inner(task: Task) -> tuple[_Branch, ...] | None:
-    """Return the branches that a task opens a cluster for; None: it is one node."""
-    match task:
-        case t.Dag():
-            return (_Branch((), _PARALLEL, _PARALLEL, first=_PARALLEL, dag=task.tasks),)
-        case t.Parallel():
-            return (_Branch(task.tasks, _PARALLEL, _PARALLEL, first=_PARALLEL, is_parallel=True),)
-        case t.EachParallel():
-            return (_Branch(task.tasks, _DYNAMIC, _DYNAMIC, first=_DYNAMIC, is_parallel=True),)
-        case t.ForEach() | t.EachSequential() | t.Loop():
-            return (_Branch(task.tasks, _DYNAMIC, _DYNAMIC, first=_DYNAMIC),)
-        case t.If() | t.Switch():
-            return tuple(
-                _Branch(
-                    tasks,
-                    _SEQUENTIAL,
-                    _CHOICE,
-                    first=_CHOICE,
-                    value=name.removeprefix("cases."),
-                )
-                for name, tasks in task.main_branches()
-            )
-        case t.Pause():
-            return (_chain(task.tasks),) if task.tasks else None
-        case t.ForEachItem():
-            return (_chain(_batch_tasks(task)),)
-        case t.Approval():
-            return None
-        case t.Flowable():
-            return tuple(_chain(tasks) for _, tasks in task.main_branches())
-        case _:
-            return None
-
-
-def _relation(task: Task) -> str:
-    """Return how the cluster of a task holds what is in it."""
-    match task:
-        case t.Parallel():
-            return _PARALLEL
-        case t.Dag() | t.EachParallel() | t.ForEach() | t.EachSequential() | t.Loop():
-            return _DYNAMIC
-        case t.If() | t.Switch():
-            return _CHOICE
-        case _:
-            return _SEQUENTIAL
-
-
-def _chain(tasks: Sequence[Task]) -> _Branch:
-    return _Branch(tasks, _SEQUENTIAL, _SEQUENTIAL, first=_SEQUENTIAL)
-
-
-def _batch_tasks(task: t.ForEachItem) -> tuple[Task, ...]:
-    """Return the three steps that ForEachItem runs as."""
-    steps = (
-        ("split", "ForEachItemSplit"),
-        ("items", "ForEachItemExecutable"),
-        ("merge", "ForEachItemMergeOutputs"),
-    )
-    return tuple(
-        t.PluginTask(id=f"{task.id}_{step}", type=f"{task.type}${name}") for step, name in steps
-    )
