@@ -20,7 +20,9 @@ from domain.flow.reading import Path, Reading
 from domain.flow.reference_checker import check_dashed_keys
 from domain.flow.retry_checker import check_retry
 from domain.flow.tasks import (
+    ASSERT,
     CHILD_FAILURE,
+    FAIL,
     Approval,
     Dag,
     EachParallel,
@@ -225,7 +227,10 @@ def _check_working_directory(task: WorkingDirectory, path: Path, reading: Readin
         reading.rule(path, "The 'tasks' property cannot be empty", "Add at least one task.")
     for index, child in enumerate(task.tasks):
         place = (*path, "tasks", index)
-        if not isinstance(child, PluginTask | ExecutorTask):
+        runs = isinstance(child, PluginTask) or (
+            isinstance(child, ExecutorTask) and child.type in (ASSERT, FAIL)
+        )
+        if not runs:
             reading.rule(
                 path,
                 "Only runnable tasks are allowed as children of a WorkingDirectory task",

@@ -1,4 +1,7 @@
-"""`execution.*` tasks that a worker runs: they speak to other executions."""
+"""`execution.*` tasks that a worker runs: what speaks to other executions, and Fail and Assert.
+
+The executor carries these two out by itself unless they stand in a WorkingDirectory.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,9 @@ from typing import Any, Final
 import msgspec
 
 from domain.execution.commands import ResumeExecution
+from domain.expression import ExpressionError, is_truthy_text
 from streams.worker.context import RunContext
+from streams.worker.errors import TaskFailed
 from streams.worker.plugin import TaskPlugin
 
 
@@ -32,8 +37,56 @@ def resume(context: RunContext, properties: ResumeProperties) -> None:
     )
 
 
+class FailProperties(msgspec.Struct, rename="camel"):
+    """Properties of `execution.Fail`."""
+
+    condition: str | None = None
+    """None: always."""
+    error_message: str = "Task failure"
+
+
+def fail(context: RunContext, properties: FailProperties) -> None:
+    """Fail, always or when the condition holds."""
+    del context
+    if properties.condition is None or is_truthy_text(properties.condition):
+        raise TaskFailed(properties.error_message)
+
+
+class AssertProperties(msgspec.Struct, rename="camel"):
+    """Properties of `execution.Assert`."""
+
+    conditions: Any
+    """A list of conditions, or an expression that gives one; each is evaluated by itself."""
+    error_message: str | None = None
+
+
+def check(context: RunContext, properties: AssertProperties) -> None:
+    """Fail once for all conditions that do not hold."""
+    said = properties.conditions
+    if isinstance(said, str):
+        said = context.render_typed(said)
+    conditions = said if isinstance(said, list | tuple) else [said]
+    failures: list[str] = []
+    for condition in conditions:
+        try:
+            if not context.is_true(str(condition)):
+                failures.append(f"Assertion `{condition}` failed")
+        except ExpressionError as error:
+            failures.append(f"Assertion `{condition}` failed, an error occurred: {error}")
+    if failures:
+        said = "" if properties.error_message is None else "\n" + properties.error_message
+        what = "assertion" if len(failures) == 1 else "assertions"
+        raise TaskFailed(f"{len(failures)} {what} failed.{said}\n" + "\n".join(failures))
+
+
+_PACKAGE: Final = "io.kestra.plugin.core.execution."
 PLUGINS: Final = (
+    TaskPlugin(name=_PACKAGE + "Fail", properties=FailProperties, run=fail),
     TaskPlugin(
-        name="io.kestra.plugin.core.execution.Resume", properties=ResumeProperties, run=resume
+        name=_PACKAGE + "Assert",
+        properties=AssertProperties,
+        run=check,
+        raw=frozenset({"conditions"}),
     ),
+    TaskPlugin(name=_PACKAGE + "Resume", properties=ResumeProperties, run=resume),
 )

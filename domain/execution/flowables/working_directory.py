@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from domain.execution.commands import RecordTaskResult
-from domain.execution.ending import finish
+from domain.execution.ending import finish, milder
 from domain.execution.events import (
     TaskRunBodyEnded,
     TaskRunCreated,
@@ -59,10 +59,12 @@ def record_body(turn: Turn, task: TaskPlan, run: TaskRun, command: RecordTaskRes
         if child is None:
             continue
         turn.emit(TaskRunCreated(id=result.task_run_id, task_id=child.id, parent_id=run.id))
+        final = milder(child.task, result.state)
         turn.emit(
             TaskRunEnded(
                 id=result.task_run_id,
-                state=result.state,
+                state=final,
+                attempt=None if final is result.state else result.state,
                 started_at=result.started_at,
                 ended_at=result.ended_at,
                 worker_id=result.worker_id,

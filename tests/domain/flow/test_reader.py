@@ -437,3 +437,23 @@ def test_a_template_is_refused_with_what_to_write_instead(package: str) -> None:
         f"  - {{id: t, type: io.kestra.{package}.Template, templateId: x}}"
     )
     assert any("io.kestra.plugin.core.flow.Subflow" in x.remedy for x in reading.violations)
+
+
+@pytest.mark.parametrize(
+    ("said", "allowed"),
+    [
+        ("type: io.kestra.plugin.core.execution.Fail", True),
+        ("type: io.kestra.plugin.core.execution.Assert, conditions: ['true']", True),
+        ("type: io.kestra.plugin.core.execution.SetVariables, variables: {a: b}", False),
+        ("type: io.kestra.plugin.core.execution.Labels, labels: {a: b}", False),
+    ],
+)
+def test_tasks_that_change_the_execution_do_not_stand_in_a_working_directory(
+    said: str, allowed: bool
+) -> None:
+    reading = read(
+        "id: f\nnamespace: n\ntasks:\n"
+        "  - id: w\n    type: io.kestra.plugin.core.flow.WorkingDirectory\n"
+        f"    tasks: [{{id: t, {said}}}]"
+    )
+    assert any("Only runnable tasks" in x.message for x in reading.violations) is not allowed

@@ -217,3 +217,29 @@ class TestNamespaceFiles:
         assert run("namespace.PurgeFiles", namespacePattern="io.*", behavior=behavior) == {
             "size": 1
         }
+
+
+@pytest.mark.parametrize("condition", ["{{ 1 == 1 }}", True, None])
+def test_fail_fails_when_its_condition_holds(run: Run, condition: object) -> None:
+    said = {} if condition is None else {"condition": condition}
+    with pytest.raises(TaskFailed, match="why"):
+        run("execution.Fail", errorMessage="why", **said)
+
+
+@pytest.mark.parametrize("condition", ["{{ 1 == 2 }}", False])
+def test_fail_does_not_when_it_does_not(run: Run, condition: object) -> None:
+    assert run("execution.Fail", condition=condition) is None
+
+
+def test_assert_tells_of_every_condition_that_does_not_hold(run: Run) -> None:
+    with pytest.raises(TaskFailed) as found:
+        run(
+            "execution.Assert",
+            conditions=["{{ 1 == 1 }}", "{{ 1 == 2 }}", "{{ nothing }}"],
+            errorMessage="why",
+        )
+    lines = str(found.value).splitlines()
+    assert lines[:2] == ["2 assertions failed.", "why"]
+    assert lines[2] == "Assertion `{{ 1 == 2 }}` failed"
+    assert "an error occurred" in lines[3]
+    run("execution.Assert", conditions="{{ [true, 1] }}")

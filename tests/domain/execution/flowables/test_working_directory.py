@@ -79,6 +79,23 @@ def test_its_children_come_with_its_result() -> None:
     assert runs(done.state, "a")[0].parent_id == request.task_run_id
 
 
+@pytest.mark.parametrize(
+    ("said", "ended", "shown"),
+    [
+        ("allowFailure: true", S.FAILED, "WARNING"),
+        ("allowFailure: true, allowWarning: true", S.FAILED, "SUCCESS"),
+        ("allowWarning: true", S.WARNING, "SUCCESS"),
+    ],
+)
+def test_what_a_child_allows_makes_its_task_run_milder_and_its_attempt_not(
+    said: str, ended: StateType, shown: str
+) -> None:
+    sentence = given(source().replace(f"id: a, {LOG}", f"id: a, {said}, {LOG}"))
+    done = sentence.when(told(asked(sentence), S.WARNING, ("a", ended)))
+    assert states(done.state)["a"] == shown
+    assert runs(done.state, "a")[0].attempts[-1].state.current is ended
+
+
 @pytest.mark.parametrize("state", [S.SUCCESS, S.FAILED])
 def test_errors_and_finally_run_before_it_ends(state: StateType) -> None:
     blocks = f"    errors: [{{id: e, {LOG}}}]\n    finally: [{{id: z, {LOG}}}]"
