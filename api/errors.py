@@ -17,6 +17,7 @@ from domain.errors import (
     InvalidInputs,
     LogUnavailable,
     NotFound,
+    RecordTooLarge,
     TidewheelError,
 )
 from domain.flow.violations import FlowViolation, constraints, entity_errors
@@ -165,6 +166,8 @@ def of_domain(error: TidewheelError) -> ApiError:
         return not_found(text)
     if isinstance(error, Conflict):
         return illegal_state(text)
+    if isinstance(error, RecordTooLarge):
+        return ApiError(413, f"Request Entity Too Large: {text}")
     if isinstance(error, LogUnavailable | StoreUnavailable):
         return ApiError(503, f"Service Unavailable: {text}")
     if isinstance(error, InvalidFlow):
