@@ -13,11 +13,12 @@ from projections.search import Found, Query
 T = TypeVar("T")
 
 
-def holds(
-    item: T, query: Query, resource: Resource, field: Callable[[T, str], Any], now: Any
-) -> bool:
-    """Tell whether a query finds an item; raises InvalidQuery."""
-    return _holds(resource.condition(query, now), item, field)
+def every(
+    items: Iterable[T], query: Query, resource: Resource, field: Callable[[T, str], Any], now: Any
+) -> list[T]:
+    """Return all items that a query finds; raises InvalidQuery, also where there are none."""
+    condition = resource.condition(query, now)
+    return [item for item in items if _holds(condition, item, field)]
 
 
 def found_in(
@@ -28,8 +29,7 @@ def found_in(
     Raises:
         InvalidQuery: a filter or sort is wrong.
     """
-    condition = resource.condition(query, now)
-    hits = [item for item in items if _holds(condition, item, field)]
+    hits = every(items, query, resource, field, now)
     for order in reversed(resource.orders(query.sorts)):
         hits.sort(key=lambda item: _key(field(item, order.field)), reverse=order.descending)
     page = query.page

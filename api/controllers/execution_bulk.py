@@ -16,7 +16,7 @@ from api.controllers.execution_actions import commands, raise_any, required_stat
 from api.controllers.filters import EXECUTION_FLAT
 from api.controllers.http import Http
 from api.labels import LabelBody, check_system_labels, checked_labels
-from api.matching import holds
+from api.matching import every
 from api.parameters import Parameters, read_query
 from api.reading import find_execution
 from api.reply import Reply
@@ -57,15 +57,13 @@ async def found_ids(request: Http) -> list[str]:
     """
     own = context(request)
     query = read_query(Parameters.of(request), EXECUTION_FLAT, paged=False)
-    now = own.ports.now()
-    kept = []
+    documents = []
     for execution_id in await own.ports.queries.executions.ids(query):
         execution = await find_execution(own, execution_id)
-        if execution is not None and holds(
-            document_of(execution, 0), query, RESOURCE, getattr, now
-        ):
-            kept.append(execution_id)
-    return kept
+        if execution is not None:
+            documents.append(document_of(execution, 0))
+    found = every(documents, query, RESOURCE, getattr, own.ports.now())
+    return [document.id for document in found]
 
 
 async def ids_of(request: Http) -> list[str]:

@@ -19,7 +19,7 @@ from api.errors import illegal_argument, not_found
 from api.export import columns, csv, each
 from api.flow_validation import check_json, validate_documents, validate_part
 from api.forms import read_form, require_upload
-from api.matching import holds
+from api.matching import every
 from api.parameters import Parameters, read_query
 from api.reply import Reply
 from domain.ids import DEFAULT_TENANT
@@ -188,13 +188,13 @@ async def _named(request: Http) -> list[FlowRevision]:
 async def _found(request: Http) -> list[FlowRevision]:
     own = context(request)
     query = read_query(Parameters.of(request), FLOW_FLAT, paged=False)
-    now = own.ports.now()
-    found = [
-        revision
+    revisions = {
+        (revision.namespace, revision.id): revision
         for revision in own.ports.flows.latest(DEFAULT_TENANT)
-        if holds(document_of(revision), query, RESOURCE, getattr, now)
-    ]
-    return sorted(found, key=lambda revision: (revision.namespace, revision.id))
+    }
+    documents = (document_of(revision) for revision in revisions.values())
+    found = every(documents, query, RESOURCE, getattr, own.ports.now())
+    return [revisions[key] for key in sorted((item.namespace, item.id) for item in found)]
 
 
 async def _delete(own: Context, revisions: Sequence[FlowRevision]) -> Reply:

@@ -7,10 +7,14 @@ from litestar import Controller, get
 from api import reply
 from api.context import Context, context
 from api.controllers.http import Http, Segment
-from api.parameters import Parameters, read_page
+from api.matching import found_in
+from api.parameters import Parameters, read_query
 from api.reply import Reply
 from domain.expression import IMPURE_FUNCTIONS
 from domain.expression.registry import FILTERS, FUNCTIONS
+from domain.ids import DEFAULT_TENANT
+from projections.fields import TEXTS, Field, Resource, Use, free_text
+from projections.store import Every, Order
 
 _FILTERS_OF_TWO = frozenset({"regexExtract", "regexMatch", "regexReplace", "sh", "uniq"})
 _FUNCTIONS_OF_TWO = frozenset(
@@ -37,6 +41,18 @@ _FUNCTIONS_OF_TWO = frozenset(
 _NOT_OFFERED = frozenset({"appLink", "assets", "credential"})
 _LOOKUP_FILTERS = frozenset({"jq"})
 """Lookups that are written as filters."""
+
+
+_SECRETS = Resource(
+    "SECRET_METADATA",
+    {
+        Field.QUERY: free_text(),
+        Field.NAMESPACE: Use(TEXTS, lambda _wanted, _now: Every()),  # every namespace sees them all
+    },
+    {"key": "key"},
+    (Order("key"),),
+)
+_SECRETS_FLAT = frozenset({"q", "namespace"})
 
 
 class Language(Controller):
@@ -76,12 +92,15 @@ def _known(own: Context, names: set[str], of_two: frozenset[str]) -> set[str]:
 
 
 def _secrets(own: Context, parameters: Parameters) -> Reply:
-    page = read_page(parameters)
+    query = read_query(parameters, _SECRETS_FLAT)
     names = list(own.ports.secret_names())
-    shown = names[page.start : page.start + page.size]
-    return reply.json(
-        {"readOnly": True, "results": [{"key": name} for name in shown], "total": len(names)}
-    )
+    found = found_in(names, query, _SECRETS, _secret_field, own.ports.now())
+    views = [{"key": name} for name in found.results]
+    return reply.json({"readOnly": True, "results": views, "total": found.total})
+
+
+def _secret_field(name: str, field: str) -> str:
+    return {"tenant": DEFAULT_TENANT, "namespace": ""}.get(field, name)
 
 
 ROUTES = [Language]
