@@ -7,8 +7,8 @@ from collections.abc import Iterable
 from typing import Any, Final
 
 from domain.flow.aliases import CONDITION_ALIASES, TASK_ALIASES, TRIGGER_ALIASES
+from domain.flow.documentation import input_documentation, type_documentation
 from domain.flow.input_types import INPUT_TYPES
-from domain.flow.schema import input_schema, type_schema
 from domain.flow.tasks import FLOWABLES
 from domain.flow.triggers import CONDITIONS, TRIGGERS
 from domain.map_order import in_map_order
@@ -103,7 +103,7 @@ class Plugins:
             type_: its name, or an older one.
             shared: whether to show what all tasks or triggers have, too.
         """
-        schema = type_schema(self._catalogue, type_, shared=shared)
+        schema = type_documentation(self._catalogue, type_, shared=shared)
         if schema is None:
             return None
         canonical = TASK_ALIASES.get(type_) or TRIGGER_ALIASES.get(type_) or type_
@@ -119,7 +119,7 @@ class Plugins:
 
     def input_documentation(self, type_: str) -> View | None:
         """Return the description and schema of an input type; None when there is none such."""
-        schema = input_schema(self._catalogue, type_)
+        schema = input_documentation(type_)
         if schema is None:
             return None
         return {"markdown": _markdown(type_, schema["properties"], ""), "schema": schema}
@@ -177,7 +177,7 @@ class Plugins:
         return views
 
     def _properties(self, name: str) -> str:
-        schema = type_schema(self._catalogue, name)
+        schema = type_documentation(self._catalogue, name)
         names = [] if schema is None else list(schema["properties"]["properties"])
         return (
             "Properties: " + ", ".join(f"`{item}`" for item in names) if names else "No properties."

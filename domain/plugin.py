@@ -33,6 +33,8 @@ class PropertySpec(msgspec.Struct, frozen=True, kw_only=True):
     default: Any = None
     """What holds when it is left out; None: nothing."""
     title: str = ""
+    description: str = ""
+    """Markdown."""
 
 
 class TypeSpec(msgspec.Struct, frozen=True, kw_only=True):
@@ -51,8 +53,12 @@ class TypeSpec(msgspec.Struct, frozen=True, kw_only=True):
     aliases: tuple[str, ...] = ()
     """Older names, still understood."""
     deprecated: bool = False
+    output_titles: Mapping[str, str] = _NOTHING
+    """What each output is, in one line."""
+    metrics: Mapping[str, str] = _NOTHING
+    """What a run measures: names, with `counter`, `timer` or `gauge`."""
     examples: tuple[str, ...] = ()
-    """YAML."""
+    """YAML: whole flows, or a task alone."""
     property_aliases: Mapping[str, str] = _NOTHING
     """Older names of properties, with the present ones."""
 

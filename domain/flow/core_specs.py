@@ -34,9 +34,24 @@ _SAY: Final = (
     task(
         "log.Log",
         "Write lines to the execution's log.",
-        {"message": required(TEXT_OR_TEXTS), "level": optional(LEVEL, "INFO")},
+        {
+            "message": required(
+                TEXT_OR_TEXTS, title="What to write.", description="A text, or a list of texts."
+            ),
+            "level": optional(LEVEL, "INFO", title="How severe the lines are."),
+        },
         None,
         "log.Log",
+        examples=(
+            (
+                "id: greets\nnamespace: company.team\n\ntasks:\n  - id: hello\n"
+                "    type: io.kestra.plugin.core.log.Log\n    message: Hello from {{ flow.id }}\n"
+            ),
+            (
+                "id: lines\ntype: io.kestra.plugin.core.log.Log\nlevel: WARN\n"
+                "message: [first line, second line]\n"
+            ),
+        ),
     ),
     task(
         "log.Fetch",
@@ -68,9 +83,22 @@ _SAY: Final = (
     task(
         "debug.Return",
         "Render a text and hand it out.",
-        {"format": optional(TEXT)},
+        {"format": optional(TEXT, title="The text, usually a template.")},
         {"value": TEXT},
         "debugs.Return",
+        output_titles={"value": "The rendered text."},
+        metrics={"length": "counter", "duration": "timer"},
+        examples=(
+            (
+                "id: hands_out\nnamespace: company.team\n\ntasks:\n  - id: value\n"
+                "    type: io.kestra.plugin.core.debug.Return\n"
+                '    format: "{{ execution.startDate }}"\n'
+            ),
+            (
+                "id: value\ntype: io.kestra.plugin.core.debug.Return\n"
+                'format: "{{ inputs.name | upper }}"\n'
+            ),
+        ),
     ),
     task(
         "debug.Echo",

@@ -16,6 +16,7 @@ import msgspec
 from domain.flow.aliases import CONDITION_ALIASES, TASK_ALIASES, TRIGGER_ALIASES
 from domain.flow.common import Label
 from domain.flow.convert import plan_of
+from domain.flow.documentation_words import HTTP_AUTH, HTTP_DEFINITIONS
 from domain.flow.input_types import INPUT_TYPES, Input
 from domain.flow.model import Flow
 from domain.flow.schema_rules import field_rules, struct_rules
@@ -24,7 +25,6 @@ from domain.flow.triggers import CONDITIONS, TRIGGERS, Condition, Trigger
 from domain.plugin import PropertySpec, TaskCatalogue, TypeSpec
 
 DIALECT: Final = "http://json-schema.org/draft-07/schema#"
-PLUGIN_DIALECT: Final = "https://json-schema.org/draft/2019-09/schema"
 
 SchemaKind = Literal["FLOW", "TASK", "TRIGGER", "PLUGINDEFAULT"]
 
@@ -72,77 +72,6 @@ def language_schema(
         writer.definitions[name] = {"type": "array", "items": {"$ref": root}}
         schema |= {"$ref": f"#/definitions/{name}", "type": "array"}
     return schema | {"definitions": writer.definitions}
-
-
-def type_schema(catalogue: TaskCatalogue, type_: str, *, shared: bool = False) -> Json | None:
-    """Return what the documentation of one type shows: properties, outputs, definitions.
-
-    Args:
-        catalogue: the types at hand.
-        type_: name or older name.
-        shared: whether to show the properties all tasks or triggers have, too.
-
-    Returns:
-        None when there is no such type.
-    """
-    writer = _Writer(catalogue)
-    canonical = TASK_ALIASES.get(type_) or TRIGGER_ALIASES.get(type_) or type_
-    canonical = CONDITION_ALIASES.get(canonical, canonical)
-    struct = FLOWABLES.get(canonical) or TRIGGERS.get(canonical) or CONDITIONS.get(canonical)
-    outputs: Json = {}
-    if struct is not None:
-        definition = writer.struct_schema(struct)
-        title = (struct.__doc__ or "").partition("\n")[0]
-        base: type[msgspec.Struct] = Condition
-        if issubclass(struct, Task):
-            base = Task
-        elif issubclass(struct, Trigger):
-            base = Trigger
-    else:
-        spec = catalogue.task(canonical) or catalogue.trigger(canonical)
-        if spec is None:
-            return None
-        base = Task if catalogue.task(canonical) is not None else Trigger
-        definition = writer.spec_schema(spec, base)
-        title = spec.title
-        outputs = {name: {**schema, "$required": False} for name, schema in spec.outputs.items()}
-    required = set(definition.get("required", ()))
-    common = set(plan_of(base).names) | set(plan_of(base).aliases)
-    properties = {
-        name: {**schema, "$required": name in required}
-        for name, schema in sorted(definition["properties"].items())
-        if shared or name not in common
-    }
-    shown: Json = {"$schema": PLUGIN_DIALECT, "properties": properties, "title": title}
-    if shared and required:
-        shown["required"] = sorted(required)
-    return {
-        "properties": shown,
-        "outputs": {"$schema": PLUGIN_DIALECT, "properties": outputs},
-        "definitions": {
-            name: schema
-            for name, schema in writer.definitions.items()
-            if name not in _ROOTS.values()
-        },
-    }
-
-
-def input_schema(catalogue: TaskCatalogue, type_: str) -> Json | None:
-    """Return what the documentation of one input type shows; None when there is none such."""
-    struct = INPUT_TYPES.get(type_)
-    if struct is None:
-        return None
-    writer = _Writer(catalogue)
-    definition = writer.struct_schema(struct)
-    required = set(definition.get("required", ()))
-    properties = {
-        name: {**schema, "$required": name in required}
-        for name, schema in sorted(definition["properties"].items())
-    }
-    shown: Json = {"$schema": PLUGIN_DIALECT, "properties": properties}
-    if required:
-        shown["required"] = sorted(required)
-    return {"properties": shown, "definitions": writer.definitions}
 
 
 class _Writer:
@@ -206,6 +135,9 @@ class _Writer:
             properties[name] = _property(known)
         for old, new in spec.property_aliases.items():
             properties[old] = {**properties[new], "$deprecated": True}
+        if spec.type.startswith("io.kestra.plugin.core.http.") and "options" in properties:
+            self.definitions |= HTTP_DEFINITIONS
+            properties["options"] = {**properties["options"], "properties": {"auth": HTTP_AUTH}}
         found["required"] = [
             *found.get("required", ()),
             *(name for name, known in spec.properties.items() if known.required),

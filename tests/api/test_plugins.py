@@ -59,7 +59,7 @@ async def test_every_type_has_an_icon(client: ApiClient) -> None:
 
 async def test_a_type_is_documented_under_its_older_name_too(client: ApiClient) -> None:
     shown = await read(client, "/io.kestra.core.tasks.debugs.Return")
-    assert list(shown["schema"]["properties"]["properties"]) == ["format"]
+    assert list(shown["schema"]["properties"]["properties"]) == ["format", "pluginDefaultsRef"]
     assert "io.kestra.plugin.core.debug.Return" in shown["markdown"]
     whole = await read(client, f"/{LOG}?all=true")
     assert {"id", "message"} <= set(whole["schema"]["properties"]["properties"])

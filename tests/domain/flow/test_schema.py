@@ -8,8 +8,9 @@ import yaml
 from jsonschema import Draft7Validator
 
 from domain.flow.core_specs import CORE_CATALOGUE
+from domain.flow.documentation import type_documentation
 from domain.flow.reader import parse_flow
-from domain.flow.schema import language_schema, type_schema
+from domain.flow.schema import language_schema
 from domain.flow.yaml import YamlError, read_yaml
 from tests.domain.flow.conformance import cases, flow_files, sources
 
@@ -95,20 +96,20 @@ def test_misshapen_tasks_do_not_fit(tasks: list[Any]) -> None:
 
 
 def test_the_documentation_of_a_type_shows_its_own_properties() -> None:
-    shown = type_schema(CORE_CATALOGUE, "io.kestra.core.tasks.debugs.Return")
+    shown = type_documentation(CORE_CATALOGUE, "io.kestra.core.tasks.debugs.Return")
     assert shown is not None
-    assert list(shown["properties"]["properties"]) == ["format"]
+    assert list(shown["properties"]["properties"]) == ["format", "pluginDefaultsRef"]
     assert list(shown["outputs"]["properties"]) == ["value"]
-    everything = type_schema(CORE_CATALOGUE, "io.kestra.plugin.core.log.Log", shared=True)
+    everything = type_documentation(CORE_CATALOGUE, "io.kestra.plugin.core.log.Log", shared=True)
     assert everything is not None
     assert {"id", "timeout", "message"} <= set(everything["properties"]["properties"])
     assert everything["properties"]["required"] == ["id", "message", "type"]
-    assert type_schema(CORE_CATALOGUE, "com.example.Nobody") is None
+    assert type_documentation(CORE_CATALOGUE, "com.example.Nobody") is None
 
 
 def test_flowables_triggers_and_conditions_are_documented_too() -> None:
     for name in ("flow.Parallel", "trigger.Schedule", "condition.DayWeek"):
-        shown = type_schema(CORE_CATALOGUE, f"io.kestra.plugin.core.{name}")
+        shown = type_documentation(CORE_CATALOGUE, f"io.kestra.plugin.core.{name}")
         assert shown is not None
         assert shown["properties"]["title"]
         assert shown["properties"]["properties"]
