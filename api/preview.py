@@ -35,7 +35,7 @@ def preview(data: BinaryIO, extension: str, rows: int, encoding: str) -> dict[st
         return view | {"type": kind, "content": content, "truncated": bool(data.read(1))}
     try:
         codecs.lookup(encoding)
-    except LookupError:
+    except (LookupError, ValueError):
         raise illegal_argument(f"Unable to preview using encoding '{encoding}'") from None
     lines = io.TextIOWrapper(data, encoding=encoding, errors="replace", newline=None)
     shown, more = _first(lines, rows)

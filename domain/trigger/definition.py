@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Final, Literal
 
 import msgspec
@@ -18,6 +18,9 @@ Recovery = Literal["ALL", "LAST", "NONE"]
 
 LONGEST_SEARCH: Final = timedelta(days=3653)
 """Conditions are tried on dates up to ten years away."""
+_FIRST: Final = datetime(1000, 1, 1, tzinfo=UTC)
+_LAST: Final = datetime(9000, 1, 1, tzinfo=UTC)
+"""Between these, dates are searched for: far enough from the ends of the calendar."""
 MOST_CANDIDATES: Final = 20_000
 """Dates tried in one search. A longer search goes on when its last date has come."""
 
@@ -71,14 +74,20 @@ class Definition(msgspec.Struct, frozen=True):
 
         A condition that cannot be evaluated selects every date: the execution says so.
         """
+        if after >= _LAST:
+            return None
+        after = max(after, _FIRST)
         return self._search(after, self.next_after, after + LONGEST_SEARCH)
 
     def first_from(self, instant: datetime) -> datetime | None:
         """Return the first selected date that is not before an instant."""
-        return self.next(instant - timedelta(microseconds=1))
+        return self.next(max(instant, _FIRST) - timedelta(microseconds=1))
 
     def previous(self, before: datetime) -> datetime | None:
         """Return the last date earlier than an instant that the conditions select."""
+        if before <= _FIRST:
+            return None
+        before = min(before, _LAST)
         date = self._search(before, self.last_before, before - LONGEST_SEARCH)
         return date if date is not None and self._selected(date) else None
 

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import io
 
 import pytest
 
+from api.errors import ApiError
+from api.preview import preview
 from tests.support.api_world import ApiClient
 
 pytestmark = pytest.mark.anyio
@@ -54,3 +57,8 @@ async def test_metrics_over_the_ends_of_the_calendar_are_answered(
 async def test_name_of_a_downloaded_file_cannot_break_the_headers(client: ApiClient) -> None:
     answer = await client.get(f"{ROOT}/namespaces/a%0D%0Ab/files/export")
     assert answer.headers["content-disposition"] == 'attachment; filename="a__b_files.zip"'
+
+
+def test_encoding_that_is_no_name_is_refused() -> None:
+    with pytest.raises(ApiError, match="Unable to preview"):
+        preview(io.BytesIO(b"a"), "csv", 1, "\0")

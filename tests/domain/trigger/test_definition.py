@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -49,6 +49,19 @@ def test_nothing_is_searched_beyond_ten_years() -> None:
     definition = daily(lambda date: date.year == 2040)
     assert definition.next(START) is None
     assert definition.previous(START) is None
+
+
+@pytest.mark.parametrize(
+    "instant",
+    [datetime(1, 1, 1, tzinfo=UTC), datetime(9999, 12, 31, 23, 59, 59, 999_999, tzinfo=UTC)],
+)
+def test_search_from_an_end_of_the_calendar_finds_an_end(instant: datetime) -> None:
+    """A backfill may begin there: no step may stumble over it."""
+    definition = daily(lambda date: date.day == 1)
+    is_late = instant.year == 9999
+    assert (definition.next(instant) is None) is is_late
+    assert (definition.first_from(instant) is None) is is_late
+    assert (definition.previous(instant) is None) is not is_late
 
 
 def test_condition_without_meaning_selects_every_date() -> None:
