@@ -67,7 +67,7 @@ class _Writer:
         if isinstance(value, Mapping) and value:
             self._break(at_root)
             for key, item in value.items():
-                self._add(" " * indent + _key(inner_java_text(key)) + ":")
+                self._add(" " * indent + _key(inner_java_text(key), indent) + ":")
                 # a list stands no deeper than its key
                 self.node(item, indent if _is_list(item) else indent + 2)
         elif _is_list(value) and value:
@@ -78,7 +78,7 @@ class _Writer:
         else:
             if not at_root:
                 self._add(" ")
-            self._add(_scalar(value, indent if in_list or not at_root else 2))
+            self._add(_scalar(value, 2 if at_root else indent, in_list=in_list))
             self._add("\n")
 
     def _break(self, at_root: bool) -> None:
@@ -90,12 +90,12 @@ def _is_list(value: Any) -> bool:
     return isinstance(value, (list, tuple, AbstractSet))
 
 
-def _scalar(value: Any, indent: int) -> str:
+def _scalar(value: Any, indent: int, *, in_list: bool) -> str:
     match value:
         case None:
             return "null"
         case str():
-            return _text(value, indent)
+            return _text(value, indent, in_list=in_list)
         case timedelta():
             return duration_number(value)
         case Mapping():
@@ -106,10 +106,12 @@ def _scalar(value: Any, indent: int) -> str:
             return to_text(value)
 
 
-def _text(text: str, indent: int) -> str:
+def _text(text: str, indent: int, *, in_list: bool) -> str:
     analysis = _ANALYST.analyze_scalar(text)
     if "\n" in text:
-        return _block(text, indent) if analysis.allow_block else _double(text)
+        # the indentation that a block begins with cannot be told apart after a dash
+        is_block = analysis.allow_block and not (in_list and text[0] in " \n")
+        return _block(text, indent) if is_block else _double(text)
     if not text or text in _RESERVED or _QUOTED.search(text):
         return _double(text)
     if analysis.allow_block_plain and not _OCTAL.fullmatch(text):
@@ -117,11 +119,11 @@ def _text(text: str, indent: int) -> str:
     return _single(text) if analysis.allow_single_quoted else _double(text)
 
 
-def _key(text: str) -> str:
+def _key(text: str, indent: int) -> str:
     if "\n" in text or len(text) > _LONGEST_SIMPLE_KEY:
-        return f"? {_double(text)}\n"
+        return f"? {_double(text)}\n{' ' * indent}"
     if not text:
-        return '? ""\n'
+        return f'? ""\n{" " * indent}'
     if text in _RESERVED or _KEY_START.match(text):
         return _double(text)
     analysis = _ANALYST.analyze_scalar(text)

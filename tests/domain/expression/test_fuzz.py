@@ -4,12 +4,21 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Mapping
+from datetime import UTC
 from typing import Any
 
+import yaml
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from domain.expression import ExpressionError, Limits, Scope, compile_template, render_deep
+from domain.expression import (
+    ExpressionError,
+    Limits,
+    Scope,
+    compile_template,
+    member_tables,
+    render_deep,
+)
 from domain.expression.checks import TESTS
 from domain.expression.errors import Fault
 from domain.expression.filters import FILTERS
@@ -82,35 +91,15 @@ OPERATORS = st.sampled_from(
         "equals",
     ]
 )
+_TABLES = [
+    table
+    for name, table in vars(member_tables).items()
+    if name.isupper() and isinstance(table, dict)
+]
 MEMBERS = st.sampled_from(
     [
-        "a",
-        "b",
-        "size",
-        "length",
-        "key",
-        "year",
-        "get",
-        "split",
-        "replace",
-        "substring",
-        "toString",
-        "keySet",
-        "indexOf",
-        "repeat",
-        "matches",
-        "replaceAll",
-        "plusDays",
-        "minusMonths",
-        "getClass",
-        "class",
-        "__class__",
-        "__init__",
-        "isBefore",
-        "toDays",
-        "intValue",
-        "concat",
-        "containsValue",
+        *sorted({key if isinstance(key, str) else key[0] for table in _TABLES for key in table}),
+        *("a", "b", "toString", "getClass", "class", "__class__", "__init__", "getYear", "isZero"),
     ]
 )
 
@@ -178,6 +167,11 @@ VALUES = st.recursive(
         st.floats(),
         st.text(max_size=10),
         st.binary(max_size=5),
+        st.datetimes(timezones=st.sampled_from([None, UTC])),
+        st.dates(),
+        st.times(),
+        st.timedeltas(),
+        st.decimals(),
     ),
     lambda inner: st.one_of(
         st.lists(inner, max_size=4), st.dictionaries(st.text(max_size=5), inner, max_size=4)
@@ -190,6 +184,40 @@ VALUES = st.recursive(
 @given(VALUES, st.sampled_from([*FILTERS]), st.lists(LITERALS, max_size=2).map(", ".join))
 def test_any_value_is_filtered_or_refused(value: Any, name: str, arguments: str) -> None:
     renders_or_is_refused(f"{{{{ v | {name}({arguments}) }}}}", {"v": value})
+
+
+@FUZZ
+@given(VALUES, MEMBERS, st.lists(LITERALS, max_size=2).map(", ".join))
+def test_any_member_is_reached_or_refused(value: Any, name: str, arguments: str) -> None:
+    renders_or_is_refused(f"{{{{ v.{name}({arguments}) }}}}{{{{ v.{name} }}}}", {"v": value})
+
+
+@FUZZ
+@given(
+    st.text(alphabet="#0,.;'%‰¤-E x", max_size=12),
+    st.one_of(st.integers(), st.floats(allow_nan=False), st.decimals(allow_nan=False)),
+)
+def test_any_pattern_writes_a_number_or_is_refused(pattern: str, number: Any) -> None:
+    variables = {"p": pattern, "n": number}
+    renders_or_is_refused("{{ n | numberFormat(p) }}", variables)
+
+
+WRITTEN = st.recursive(
+    st.one_of(st.none(), st.booleans(), st.text(alphabet="ab:#-?,[]{}'\"|>&*!%@` \n~", max_size=9)),
+    lambda inner: st.one_of(
+        st.lists(inner, max_size=3),
+        st.dictionaries(st.text(alphabet="ab:#- '~?", max_size=5), inner, max_size=3),
+    ),
+    max_leaves=8,
+)
+
+
+@FUZZ
+@given(WRITTEN)
+def test_what_is_written_as_yaml_reads_back_the_same(value: Any) -> None:
+    scope = Scope({"v": {"top": value}})
+    text = compile_template("{{ v | yaml }}").render(scope)
+    assert yaml.safe_load(text) == {"top": value}
 
 
 @FUZZ
