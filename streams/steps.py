@@ -96,7 +96,7 @@ class _Partition:
         """Event offset up to which nothing was written by another writer since the catch-up."""
         self.recent: dict[int, Record] = {}
         self.stepped = -1
-        """Highest command offset that was handed to us."""
+        """Command offset handed to us last; before the first one, what is committed."""
         self.heal_from: int | None = None
         """Set when another writer was seen: commands after this one are looked at again."""
         self.watched: int | None = None
@@ -179,10 +179,22 @@ class StepHandler:
                 self._watch_all()
             if known.heal_from is not None:
                 self._heal(record.partition, known)
+            if record.offset > known.stepped + 1:
+                self._fill(record, known)
             known.stepped = record.offset
             self._process(record, known, done)
         except Exception as error:  # noqa: BLE001 - an engine would take an escape for an ending
             self._fatal(error)
+
+    def _fill(self, record: Record, known: _Partition) -> None:
+        """Step what the engine left out before a record: offsets follow one another on the log."""
+        start = known.stepped + 1
+        for missed in self._log.reader.read(self.topic, record.partition, start, record.offset):
+            _log.warning(
+                "%s: command %s of partition %s was left out and is stepped now",
+                self._component, missed.offset, missed.partition,
+            )  # fmt: skip
+            self._process(missed, known, _nothing)
 
     def _process(self, record: Record, known: _Partition, done: Callable[[], None]) -> None:
         pending = Pending(done, self._fatal)
@@ -242,6 +254,7 @@ class StepHandler:
             start = self._stepper.load(number)
         start = first if start is None else max(start, first)
         committed = self._committed(number) or 0
+        known.stepped = max(known.stepped, committed - 1)
         for record in self._log.reader.read(topic, number, start, end):
             offset = _command_offset(record)
             owed = offset >= committed

@@ -349,6 +349,28 @@ def test_other_writers_are_looked_for_on_every_partition_that_is_ours_and_no_oth
     assert engine.counter.sums["gained later"] == 1
 
 
+def test_commands_that_the_engine_leaves_out_are_stepped_before_the_next(engine: Engine) -> None:
+    for number in range(5):
+        engine.command("a", add=10**number)
+
+    records = engine.log.all(EXECUTION_COMMANDS)
+    for record in (records[1], records[4]):
+        engine.handler.process(record, lambda: None)
+
+    assert engine.events() == [("a", n + 1, 10**n) for n in range(5)]
+
+
+def test_what_is_committed_was_not_left_out(engine: Engine) -> None:
+    engine.command("a", add=1)
+    engine.command("a", add=10)
+    engine.committed = 1
+    engine.restart("second")
+
+    engine.drive(1)
+
+    assert engine.events() == [("a", 1, 10)]
+
+
 def test_revoked_partition_is_forgotten(engine: Engine) -> None:
     engine.command("a", add=1)
     engine.drive(0)
