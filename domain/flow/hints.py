@@ -38,7 +38,7 @@ _PLAIN: Final = frozenset(
 )
 """Properties whose text is no template."""
 _SPANS: Final = ("timeout", "pauseDuration")
-_WITHOUT_EFFECT: Final = ("quotas", "policyRefs", "draft", "workerSelector", "assets", "version")
+_WITHOUT_EFFECT: Final = ("quotas", "policyRefs", "draft", "assets", "version")
 """Properties that are understood and do nothing here."""
 
 

@@ -33,8 +33,8 @@ def _flow(more: str = "", task: str = "message: x") -> str:
         (_flow(task="message: x, level: LOUD"), "tasks[0].level: 'LOUD' is none of ERROR, WARN"),
         (_flow(task="message: x, timeout: soon"), "tasks[0].timeout: 'soon' is not a duration"),
         (
-            _flow(task="message: x, workerSelector: {tags: [gpu]}"),
-            "tasks[0].workerSelector: `workerSelector` is understood and has no effect here",
+            _flow(task="message: x, assets: {inputs: [{id: a}]}"),
+            "tasks[0].assets: `assets` is understood and has no effect here",
         ),
         (
             _flow("quotas: [{duration: PT1H, limit: 1}]"),
