@@ -10,6 +10,7 @@ from babel import Locale
 
 from domain.dates import names
 from domain.dates.arithmetic import InvalidDate
+from domain.dates.offsets import offset_text
 from domain.dates.patterns import Element, parse_pattern
 
 PATTERNS: Final = {
@@ -84,23 +85,6 @@ def _styled(moment: datetime, nanos: int, style: str, locale: Locale) -> str:
     return both.replace("'", "").replace("{1}", day).replace("{0}", clock)
 
 
-def offset_of(moment: datetime, width: int) -> str:
-    """Return a moment's offset.
-
-    Width 1 gives `+01` (`+0530`), 2 `+0100`, 3 `+01:00`, 4 and 5 the same with seconds if any.
-    """
-    span = moment.utcoffset() or timedelta()
-    seconds = round(span.total_seconds())
-    sign = "-" if seconds < 0 else "+"
-    hours, rest = divmod(abs(seconds), 3600)
-    minutes, seconds = divmod(rest, 60)
-    if width == 1:
-        return f"{sign}{hours:02d}" + (f"{minutes:02d}" if minutes else "")
-    colon = ":" if width in (3, 5) else ""
-    text = f"{sign}{hours:02d}{colon}{minutes:02d}"
-    return f"{text}{colon}{seconds:02d}" if seconds and width >= 4 else text
-
-
 def _is_zero_offset(moment: datetime) -> bool:
     return not moment.utcoffset()
 
@@ -109,7 +93,7 @@ def _localized_offset(moment: datetime, locale: Locale, *, full: bool) -> str:
     prefix = names.offset_prefix(locale)
     if _is_zero_offset(moment):
         return prefix
-    text = offset_of(moment, 5)
+    text = offset_text(moment, 5)
     if full:
         return prefix + text
     hours, minutes, *seconds = text[1:].split(":")
@@ -201,12 +185,12 @@ def _second_of_day(moment: datetime) -> int:
 
 def _z_or_offset(moment: datetime, nanos: int, width: int, locale: Locale) -> str:
     del nanos, locale
-    return "Z" if _is_zero_offset(moment) else offset_of(moment, width)
+    return "Z" if _is_zero_offset(moment) else offset_text(moment, width)
 
 
 def _offset(moment: datetime, nanos: int, width: int, locale: Locale) -> str:
     if width <= 3:
-        return offset_of(moment, 2)
+        return offset_text(moment, 2)
     if width == 4:
         return _localized_offset(moment, locale, full=True)
     return _z_or_offset(moment, nanos, 5, locale)
@@ -262,7 +246,7 @@ _PRINTERS: Final[dict[str, _Printer]] = {
     ),
     "O": lambda moment, _nanos, width, locale: _localized_offset(moment, locale, full=width == 4),
     "X": _z_or_offset,
-    "x": lambda moment, _nanos, width, _locale: offset_of(moment, width),
+    "x": lambda moment, _nanos, width, _locale: offset_text(moment, width),
     "Z": _offset,
 }
 
@@ -283,7 +267,7 @@ def _local_date_time(moment: datetime, nanos: int) -> str:
 
 def _with_offset(write: Callable[[datetime, int], str]) -> Callable[[datetime, int], str]:
     return lambda moment, nanos: (
-        write(moment, nanos) + ("Z" if _is_zero_offset(moment) else offset_of(moment, 5))
+        write(moment, nanos) + ("Z" if _is_zero_offset(moment) else offset_text(moment, 5))
     )
 
 
@@ -319,13 +303,13 @@ def _week_date(moment: datetime, nanos: int) -> str:
 def _basic_date(moment: datetime, nanos: int) -> str:
     del nanos
     text = f"{moment.year:04d}{moment.month:02d}{moment.day:02d}"
-    return text + ("Z" if _is_zero_offset(moment) else offset_of(moment, 4))
+    return text + ("Z" if _is_zero_offset(moment) else offset_text(moment, 4))
 
 
 def _rfc_1123(moment: datetime, nanos: int) -> str:
     english = names.locale_of("en_US")
     text = _patterned(moment, nanos, "EEE, d MMM yyyy HH:mm:ss ", english)
-    return text + ("GMT" if _is_zero_offset(moment) else offset_of(moment, 2))
+    return text + ("GMT" if _is_zero_offset(moment) else offset_text(moment, 2))
 
 
 NAMED: Final[dict[str, Callable[[datetime, int], str]]] = {

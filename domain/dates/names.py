@@ -14,6 +14,7 @@ from babel.dates import get_period_id
 from babel.localedata import LocaleDataDict, load
 
 from domain.dates.arithmetic import InvalidDate
+from domain.dates.offsets import offset_text
 
 _WIDTHS: Final = {3: "abbreviated", 4: "wide", 5: "narrow"}
 _FALLBACK: Final = "en_US"
@@ -155,16 +156,12 @@ def _short_names(locale: Locale, meta_zone: str) -> Any:
 
 
 def _offset_text(moment: datetime, locale: Locale) -> str:
-    from domain.dates.formatting import offset_of
-
-    return offset_prefix(locale) + offset_of(moment, 5)
+    return offset_prefix(locale) + offset_text(moment, 5)
 
 
 def offset_name(moment: datetime) -> str:
     """Return a moment's offset as `Z` or `+05:30`."""
-    from domain.dates.formatting import offset_of
-
-    text = offset_of(moment, 3)
+    text = offset_text(moment, 3)
     return "Z" if text in ("+00:00", "-00:00") else text
 
 
