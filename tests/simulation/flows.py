@@ -27,7 +27,7 @@ NAMESPACE: Final = "sim"
 _CORE: Final = "io.kestra.plugin.core."
 
 
-_SIDE_BY_SIDE: Final = ("Parallel", "Dag", "ForEach", "EachParallel")
+_SIDE_BY_SIDE: Final = ("Parallel", "Dag", "ForEach", "EachParallel", "Loop")
 
 
 class Drawn(msgspec.Struct, frozen=True):
@@ -181,7 +181,7 @@ class _Maker:
         kind = self.pick(
             "Sequential", "Parallel", "Parallel", "If", "Switch", "ForEach", "ForEach",
             "EachSequential", "EachParallel", "AllowFailure", "LoopUntil", "Pause", "Dag",
-            "ForEachItem", "WorkingDirectory",
+            "ForEachItem", "WorkingDirectory", "Loop", "Loop",
         )  # fmt: skip
         task: dict[str, Any] = {"type": _CORE + "flow." + kind}
         match kind:
@@ -201,6 +201,16 @@ class _Maker:
             case "ForEach":
                 task["values"] = self.pick(["x", "y"], ["1", "2", "3"], [], '["p","q"]', {"k": "v"})
                 task["concurrencyLimit"] = self.pick(0, 1, 2)
+                task["tasks"] = self.tasks(depth - 1, 2)
+            case "Loop":
+                task["values"] = self.pick(["x", "y"], ["1", "2", "3"], {"k": "v"}, [])
+                task["concurrencyLimit"] = self.pick(0, 1, 2)
+                task["transmitFailed"] = self.chance(60)
+                if self.chance(20):
+                    self.racy = True
+                    task["breakWhen"] = self.pick("{{ item.index == 1 }}", "{{ nothing.here }}")
+                if self.chance(50):
+                    task["outputs"] = [{"id": "o", "type": "STRING", "value": "{{ item.value }}"}]
                 task["tasks"] = self.tasks(depth - 1, 2)
             case "EachSequential" | "EachParallel":
                 task["value"] = self.pick(["x", "y"], '["p","q","r"]')

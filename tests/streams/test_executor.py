@@ -242,6 +242,18 @@ def test_snapshot_is_never_ahead_of_the_log() -> None:
     assert engine.fatal == []
 
 
+def test_stop_between_a_start_and_its_first_command_loses_no_effects() -> None:
+    """A snapshot made then would hide the record whose effects are owed."""
+    engine = Engine()
+    engine.create("a")
+    before = len(engine.log.all(TASK_REQUESTS))
+    engine.restart()
+    engine.stepper.close()
+    engine.restart()
+    engine.deliver(0)
+    assert len(engine.log.all(TASK_REQUESTS)) == 2 * before
+
+
 def test_executor_goes_on_from_its_snapshot_and_the_tail_of_the_log() -> None:
     engine = Engine(snapshot_every=2)
     for name in ("a", "b", "c"):

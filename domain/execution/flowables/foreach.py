@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -128,14 +128,33 @@ class EachRule(FlowableRule):
             )
             if over:
                 scope.open_iterations.discard(iteration)
-        limit = self.limit(task.task)
-        begun = len(scope.iterations)
-        if turn.waits_for(timers.CONTINUE, run):
-            return False
-        most = min(len(values), begun + BATCH)
-        while begun < most and (limit <= 0 or len(scope.open_iterations) < limit):
-            turn.create(branch[0], run, values[begun], begun)
-            begun += 1
-        if begun == most < len(values) and (limit <= 0 or len(scope.open_iterations) < limit):
-            turn.schedule(timers.CONTINUE, turn.now, run)
-        return begun == len(values) and not scope.open_iterations
+        return begin_iterations(turn, branch[0], run, scope, self.limit(task.task))
+
+
+def begin_iterations(
+    turn: Turn, first: TaskPlan, run: TaskRun, scope: Scope, limit: int, *, isolated: bool = False
+) -> bool:
+    """Begin iterations that were not begun yet, and tell whether all are over.
+
+    Args:
+        turn: the step.
+        first: the first task of each.
+        run: the loop's task run, with its values.
+        scope: its children.
+        limit: how many may run at once; 0: any number.
+        isolated: what they hand out is seen inside only.
+    """
+    if turn.waits_for(timers.CONTINUE, run):
+        return False
+    values = run.values or []
+    todo: Sequence[int] = range(len(scope.iterations), len(values))
+    if turn.state.replayed:
+        # what ran in the other execution was not taken over: there may be gaps
+        todo = [number for number in range(len(values)) if number not in scope.iterations]
+    begun = 0
+    while begun < min(len(todo), BATCH) and (limit <= 0 or len(scope.open_iterations) < limit):
+        turn.create(first, run, values[todo[begun]], todo[begun], isolated=isolated)
+        begun += 1
+    if begun == BATCH < len(todo) and (limit <= 0 or len(scope.open_iterations) < limit):
+        turn.schedule(timers.CONTINUE, turn.now, run)
+    return begun == len(todo) and not scope.open_iterations

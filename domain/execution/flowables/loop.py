@@ -11,7 +11,6 @@ from typing import Any, Final
 
 import msgspec
 
-from domain.execution import timers
 from domain.execution.ending import interrupt
 from domain.execution.events import IterationEnded, TaskRunOpened, TaskRunOutputsSet
 from domain.execution.evolve_runs import OUTPUTS, TERMINATED
@@ -22,7 +21,12 @@ from domain.execution.flowables.contract import (
     advance_sequence,
     outcome_of,
 )
-from domain.execution.flowables.foreach import BATCH, NotValues, distinct, rendered_values
+from domain.execution.flowables.foreach import (
+    NotValues,
+    begin_iterations,
+    distinct,
+    rendered_values,
+)
 from domain.execution.index import Scope
 from domain.execution.lifecycle import BAD, StateType
 from domain.execution.plan import ERRORS, FINALLY, TaskPlan
@@ -154,17 +158,7 @@ class LoopRule(FlowableRule):
             return True
         if (run.outputs or {}).get(_BROKEN):
             return not scope.lane("tasks").active
-        if turn.waits_for(timers.CONTINUE, run):
-            return False
-        begun = len(scope.iterations)
-        most = min(len(values), begun + BATCH)
-        limit = loop.concurrency_limit
-        while begun < most and (limit <= 0 or len(scope.open_iterations) < limit):
-            turn.create(branch[0], run, values[begun], begun, isolated=True)
-            begun += 1
-        if begun == most < len(values) and (limit <= 0 or len(scope.open_iterations) < limit):
-            turn.schedule(timers.CONTINUE, turn.now, run)
-        return begun == len(values) and not scope.open_iterations
+        return begin_iterations(turn, branch[0], run, scope, loop.concurrency_limit, isolated=True)
 
 
 def _outcome(run: TaskRun, scope: Scope) -> StateType:

@@ -480,6 +480,20 @@ def test_a_deleted_execution_gives_its_slot_back_and_knows_no_commands() -> None
     assert rejected(world, world[first]) == "EXEC015"
 
 
+@pytest.mark.parametrize("loop", ["ForEach", "Loop"])
+def test_a_replay_of_a_running_loop_begins_what_ran_there_anew(loop: str) -> None:
+    values = f"type: {FLOW}{loop}, values: [x, y, z], concurrencyLimit: 0"
+    world = World(flow(f"tasks: [{{id: l, {values}, tasks: [{{id: a, {SLEEP}}}]}}]"))
+    execution = world.start()
+    world.wait(2)
+    second = runs(world[execution], "a")[1]
+    world.tell(c.ReplayExecution, execution, new_execution_id="again", task_run_id=second.id)
+    world.settle()
+    replayed = world["again"]
+    assert replayed.state.current is S.SUCCESS
+    assert sorted(run.value or "" for run in runs(replayed, "a")) == ["x", "y", "z"]
+
+
 def test_a_replay_from_inside_of_a_working_directory_runs_all_of_it() -> None:
     inside = f"[{{id: a, {LOG}}}, {{id: b, {LOG}}}]"
     sentence = given(
