@@ -256,7 +256,10 @@ ExecutionCommand = (
 RESTARTS = (RestartExecution, RestartSubflow)
 """Commands that begin anew with the plugin defaults now in force."""
 
+LOST = "task.lost"
+"""Tag of the loss of an attempt."""
+
 MACHINE_COMMANDS = frozenset(
-    {"task.result", "task.start", "task.lost", "timer.fire", "subflow.result", "slot.answer"}
+    {"task.result", "task.start", LOST, "timer.fire", "subflow.result", "slot.answer"}
 )
 """Tags of commands that are known by what they report, and need no memory of their ids."""

@@ -56,8 +56,8 @@ _LOST: Final = """
 A worker that dies, hangs or is stopped leaves attempts behind. Whoever takes their requests over
 does not run them, but says so (`task.lost`), and the executor decides:
 
-- An attempt that nobody reported as begun is asked for again, under its number: SUBMITTED, CREATED,
-  SUBMITTED. Only what took less than `report_start_after_seconds` can have been begun unseen.
+- An attempt that nobody reported as begun is asked for again under its number. Only what took less
+  than `report_start_after_seconds` can have been begun unseen.
 - An attempt that was begun ends RESUBMITTED, and the next one follows at once. It is no failure: it
   neither counts against `maxAttempts` nor makes the task a WARNING with `warningOnRetry`.
 - With `onWorkerLost: FAIL` on the task (or by `pluginDefaults`) it is a failure: the attempt ends

@@ -14,7 +14,7 @@ from typing import Final
 import msgspec
 
 from domain.errors import UnreadableRecord
-from domain.execution.commands import MACHINE_COMMANDS
+from domain.execution.commands import LOST, MACHINE_COMMANDS
 from domain.execution.events import ExecutionEvent
 from domain.execution.evolve import KNOWN_COMMANDS, evolve
 from domain.execution.record import EventRecord
@@ -89,6 +89,11 @@ def note_command(
         state.command_ids.append(command_id)
         if len(state.command_ids) > KNOWN_COMMANDS:
             del state.command_ids[:-KNOWN_COMMANDS]
+    elif command == LOST:
+        # known by its id alone: the same attempt may be lost several times before it is begun
+        state.lost_ids.append(command_id)
+        if len(state.lost_ids) > KNOWN_COMMANDS:
+            del state.lost_ids[:-KNOWN_COMMANDS]
 
 
 class Applied(msgspec.Struct, frozen=True):

@@ -17,7 +17,13 @@ import msgspec
 from domain.errors import BrokenInvariant
 from domain.execution import rejections as r
 from domain.execution.advance import advance, close
-from domain.execution.commands import MACHINE_COMMANDS, CreateExecution, ExecutionCommand, tag_of
+from domain.execution.commands import (
+    MACHINE_COMMANDS,
+    CreateExecution,
+    ExecutionCommand,
+    RecordAttemptLost,
+    tag_of,
+)
 from domain.execution.context import DEFAULT_SETTINGS, Answer, Context, Question, Settings
 from domain.execution.creation import create, created
 from domain.execution.decide import decide
@@ -95,7 +101,9 @@ def step(
         return _first(flow, command, context)
     if 0 <= context.command_offset <= state.command_offset:
         return Step((), state, known=True)
-    if command.command_id in state.command_ids:
+    if command.command_id in state.command_ids or (
+        isinstance(command, RecordAttemptLost) and command.command_id in state.lost_ids
+    ):
         return Step((), state)
     index = index_of(state)
     turn = index.pending

@@ -41,7 +41,6 @@ from domain.flow.model import Flow
 from domain.ids import attempt_id, derived, flow_key
 from domain.log import LogEntry
 
-_LIVE: Final = frozenset({StateType.SUBMITTED, StateType.RUNNING})
 _RESTART_SUBFLOW: Final = RestartSubflow.__struct_config__.tag
 
 
@@ -157,10 +156,10 @@ class _Reaction:
     def _dispatch(self, event: e.TaskRunSubmitted) -> None:
         state = self._state
         run = state.task_runs.get(event.id)
-        if run is None or run.state.current not in _LIVE:
-            return
+        if run is None or run.state.current is not StateType.SUBMITTED:
+            return  # one that runs has reached its worker: asked for again it would run twice
         task = self._plan.tasks.get(run.task_id)
-        if task is None or not _is_due(run, event.attempt):
+        if task is None or event.attempt != len(run.attempts) + 1:
             return
         request = TaskRequest(
             execution_id=state.id,
@@ -258,12 +257,6 @@ class _Reaction:
 
 SUBFLOW_TYPES: Final = (t.FLOW_PACKAGE + "Subflow", t.FLOW_PACKAGE + "ForEachItem")
 """How the types of triggers begin whose executions tell a parent of their end."""
-
-
-def _is_due(run: TaskRun, attempt: int) -> bool:
-    """Whether this attempt is the one that is under way or about to be."""
-    submitted = run.state.current is StateType.SUBMITTED
-    return attempt == len(run.attempts) + (1 if submitted else 0)
 
 
 def _has_retries(plan: FlowPlan, task: TaskPlan, attempt: int) -> bool:

@@ -30,6 +30,7 @@ from domain.execution.flowables.subflow import state_of
 from domain.execution.flowables.working_directory import record_body
 from domain.execution.lifecycle import TERMINAL, StateType
 from domain.execution.plan import ItemsTask
+from domain.execution.starting import submit
 from domain.execution.state import Slot, TaskRun
 from domain.execution.turn import Turn
 from domain.flow import tasks as t
@@ -93,15 +94,20 @@ def record_result(turn: Turn, command: RecordTaskResult) -> None:
 def record_lost(turn: Turn, command: RecordAttemptLost) -> None:
     """A worker has taken over a request that another one had: ask anew for what is to run.
 
-    An attempt that nobody reported as begun is asked for again under its number. One that was
-    begun ends RESUBMITTED and another one follows; where the flow says FAIL, or too many were lost
-    in a row, it fails instead, and the task's retry decides.
+    An attempt that nobody reported as begun is asked for again under its number, at once: a report
+    of it may be on its way, and must find it SUBMITTED. One that was begun ends RESUBMITTED and
+    another one follows; where the flow says FAIL, or too many were lost in a row, it fails instead,
+    and the task's retry decides.
     """
     run = turn.state.task_runs.get(command.task_run_id)
     if run is None or run.body is not None or not _is_current(run, command.attempt):
         return
+    task = turn.task_of(run)
     if run.state.current is not _S.RUNNING:
-        turn.emit(TaskRunReset(id=run.id))
+        if task is None:
+            turn.emit(TaskRunEnded(id=run.id, state=_S.FAILED))
+        else:
+            submit(turn, task, run)
         return
     attempt = run.last_attempt
     worker_id = None if attempt is None else attempt.worker_id
@@ -111,7 +117,6 @@ def record_lost(turn: Turn, command: RecordAttemptLost) -> None:
         turn.emit(TaskRunEnded(id=run.id, state=turn.state.kill_state or _S.KILLED))
         return
     gone = f"Worker {worker_id or command.worker_id} is gone"
-    task = turn.task_of(run)
     if task is not None and task.task.on_worker_lost == "FAIL":
         turn.log(Level.ERROR, f"{gone}: the attempt counts as failed", run)
     elif task is not None and _lost_in_a_row(run) >= MOST_LOST:

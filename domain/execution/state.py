@@ -215,6 +215,8 @@ class Execution(msgspec.Struct, omit_defaults=True, dict=True):
     """Live timers by id."""
     command_ids: list[str] = []
     """Ids of people's commands applied, the last 256: a second delivery is dropped."""
+    lost_ids: list[str] = []
+    """The same of what told that attempts were lost."""
     deleted: bool = False
     error: str | None = None
     """Why the execution failed outside any task, in words."""

@@ -60,6 +60,7 @@ def document_of(execution: Execution, task_sequence: int) -> ExecutionDocument:
             task_runs={},
             timers={},
             command_ids=[],
+            lost_ids=[],
             children={},
             passed_breakpoints=[],
         ),

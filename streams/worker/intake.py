@@ -62,6 +62,7 @@ class Intake(Generic[Token, Item]):
         name = attempt_id(request.task_run_id, request.attempt)
         if name in self._tokens:
             self._tokens[name].append(token)
+            offsets.hold(offset, self._worker_id)
             return Verdict.JOINED
         if name in self._recent or self._peers.has_ended(name):
             return Verdict.ENDED

@@ -13,6 +13,7 @@ from tests.support.load import Load
 from tests.support.running import ENGINES, Running, prepare
 from tests.support.truth import (
     History,
+    check_attempts,
     check_once,
     check_read_models,
     check_streams,
@@ -63,6 +64,7 @@ def test_everything_accepted_ends_right_and_once_whatever_is_killed(
             assert dead_letters(log) == []
         check_streams(history, streams)
         check_once(history)
+        check_attempts(history)
         check_read_models(history, rows)
         wanted = {
             execution_id: CHILDREN[flow]

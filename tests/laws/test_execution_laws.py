@@ -150,6 +150,8 @@ def test_any_flow_ends_right_whatever_is_delivered_twice_late_or_lost(
             break
         if random.random() < 0.1 and all(i in world.fold.states for i in ids):
             meddle(world, random.choice([state.id for state in world.executions]), random)
+        if random.random() < 0.1:
+            world.lose_one()
     for execution_id in ids:
         run_to_the_end(world, execution_id)
     assert all(not slots.holders for slots in world.slots.values())
@@ -174,6 +176,7 @@ def test_the_same_commands_give_the_same_bytes_in_any_disorder(source: str, seed
     for _ in range(20):
         world.work(2)
         meddle(world, execution_id, random)
+        world.lose_one()
     run_to_the_end(world, execution_id)
     assert_same(restepped(world), world.records)
 

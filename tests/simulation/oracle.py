@@ -70,7 +70,8 @@ class Oracle:
         self._checked: dict[tuple[str, str], int] = {}
         self._forced: set[str] = set()
         self._freed: set[str] = set()
-        self._begun: dict[tuple[str, int], str] = {}
+        self.haunted = False
+        """A worker did not know that others had its work."""
         broker.listeners.append(self.landed)
 
     # --- what executors believe
@@ -87,12 +88,15 @@ class Oracle:
     # --- what workers do
 
     def begun(self, request: TaskRequest, worker_id: str) -> None:
-        """A worker begins an attempt."""
-        if not request.is_at_most_once:
+        """A worker begins an attempt: nobody else may be on record with it."""
+        state = self.states.get(request.execution_id)
+        run = None if state is None else state.task_runs.get(request.task_run_id)
+        if run is None or self.haunted or len(run.attempts) < request.attempt:
             return
-        other = self._begun.setdefault((request.task_run_id, request.attempt), worker_id)
-        if other != worker_id:
-            raise Broken(f"{request.task_run_id}.{request.attempt} is run twice, first by {other}")
+        other = run.attempts[request.attempt - 1].worker_id
+        if other not in (worker_id, None):
+            name = f"{request.task_run_id}.{request.attempt}"
+            raise Broken(f"{worker_id} begins {name}, which is {other}'s")
 
     # --- what becomes durable
 

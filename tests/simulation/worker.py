@@ -56,7 +56,7 @@ _Item = tuple[_Token, Record]
 
 
 Begun = Callable[[TaskRequest, str], None]
-"""Told of every attempt that begins, with the worker; not of those of a zombie."""
+"""Told of every attempt that begins, with the worker."""
 
 
 class _Attempt(msgspec.Struct):
@@ -223,9 +223,10 @@ class Worker(Process):
         self._waiting.extend(self._intake.release(holder))
 
     def _hand_back(self, request: TaskRequest, token: _Token) -> None:
+        name = attempt_id(request.task_run_id, request.attempt)
         command = RecordAttemptLost(
             execution_id=request.execution_id,
-            command_id=f"{attempt_id(request.task_run_id, request.attempt)}.lost.{self.id}",
+            command_id=f"{name}.lost.{self.id}.{token[1]}",
             issuer=self.id,
             task_run_id=request.task_run_id,
             attempt=request.attempt,
@@ -250,8 +251,7 @@ class Worker(Process):
         if request.is_at_most_once:
             self._tell_start(attempt)
             self.log.flush()
-        if not self._member.haunted:
-            self._begun(request, self.id)
+        self._begun(request, self.id)
         self._running[name] = attempt
         if self._kills.hits(request):
             attempt.killed = True

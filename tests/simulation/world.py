@@ -310,6 +310,7 @@ class World:
         member = self.random.choice(group.members)
         until = self.broker.now_ms + self.random.choice((5, 100, 5_000))
         self._haunted.append((until, member))
+        self.oracle.haunted |= group.name == "worker"
         self._say(f"{member.process.name} LOSES {group.name} UNKNOWINGLY")
         self._balanced(lambda: group.balance(quiet=member))
 

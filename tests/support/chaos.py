@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import heapq
 from random import Random
 from typing import Final
 
@@ -93,6 +94,18 @@ class Chaos(World):
                 continue
             flow = self.flow("main", again.namespace, again.flow_id, again.flow_revision)
             self.carry_out(react_again(flow, again, record, self.settings))
+
+    def lose_one(self) -> None:
+        """Let a worker take over the request of an attempt that may have been begun."""
+        if self.requests:
+            name = self.random.choice(sorted(self.requests))
+            request = self.requests[name]
+            self.lives += 1
+            if name in self.running:
+                del self.running[name]
+                self._later = [x for x in self._later if x[2].command_id != f"result-{name}"]
+                heapq.heapify(self._later)
+            self.lose(request)
 
     # --- the laws
 

@@ -18,6 +18,7 @@ from domain.execution.events import (
     TaskRunCreated,
 )
 from domain.execution.fold import Applied, PartitionFold
+from domain.execution.lifecycle import TERMINAL, StateType
 from domain.execution.record import EventRecord
 from domain.execution.state import Execution
 from domain.ports.log import Log, LogReader
@@ -119,6 +120,18 @@ def check_once(history: History) -> None:
         begun = 1 + sum(isinstance(event, ExecutionRestarted) for event in events)
         ended = sum(isinstance(event, ExecutionEnded) for event in events)
         assert ended <= begun, f"{execution_id} ended {ended} times"
+
+
+def check_attempts(history: History) -> None:
+    """Each lost attempt is followed by another one, and no attempt is left open."""
+    for execution_id, state in history.states.items():
+        if state.deleted:
+            continue
+        for run in state.task_runs.values():
+            states = [attempt.state.current for attempt in run.attempts]
+            told = f"{execution_id} {run.task_id}: {[one.value for one in states]}"
+            assert all(one in TERMINAL for one in states), told
+            assert not states or states[-1] is not StateType.RESUBMITTED, told
 
 
 def check_read_models(history: History, rows: list[dict[str, Any]]) -> None:

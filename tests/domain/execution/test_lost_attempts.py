@@ -75,7 +75,7 @@ def test_an_attempt_that_nobody_began_is_asked_for_again_under_its_number() -> N
     done = sentence.when(lost(run))
     assert attempts(done.state) == []
     assert done.effect(fx.DispatchTask).request.attempt == 1
-    assert history(run) == ["CREATED", "SUBMITTED", "CREATED", "SUBMITTED"]
+    assert history(run) == ["CREATED", "SUBMITTED"]
 
 
 def test_the_loss_of_an_attempt_is_recorded_once() -> None:
@@ -83,6 +83,15 @@ def test_the_loss_of_an_attempt_is_recorded_once() -> None:
     run = begun(sentence)
     sentence.after(lost(run))
     sentence.when(lost(run, issuer="w3")).nothing()
+
+
+def test_the_same_news_twice_asks_once() -> None:
+    sentence = given(flow(f"tasks: [{{id: a, {LOG}}}]")).created()
+    assert sentence.state is not None
+    run = runs(sentence.state, "a")[0]
+    sentence.when(lost(run)).effect(fx.DispatchTask)
+    sentence.when(lost(run)).nothing()
+    sentence.when(lost(run, issuer="w3")).effect(fx.DispatchTask)
 
 
 def test_what_runs_on_the_one_who_asks_is_not_lost() -> None:
@@ -192,6 +201,17 @@ def test_a_held_execution_runs_a_lost_attempt_again_once_it_goes_on() -> None:
     sentence.when(lost(run)).then(e.LogWritten, e.TaskRunReset)
     done = sentence.when(c.ResumeExecution(execution_id="e1", command_id="r"))
     assert done.effect(fx.DispatchTask).request.attempt == 2
+
+
+def test_a_held_execution_asks_again_at_once_for_what_nobody_began() -> None:
+    """Its report may be on the way, and must not be refused (seed 1357 of the simulation)."""
+    sentence = given(flow(f"tasks: [{{id: a, {LOG}}}]")).created()
+    assert sentence.state is not None
+    run = runs(sentence.state, "a")[0]
+    sentence.after(c.PauseExecution(execution_id="e1", command_id="p"))
+    assert sentence.when(lost(run)).effect(fx.DispatchTask).request.attempt == 1
+    sentence.after(result(run, 1))
+    assert run.state.current is S.SUCCESS
 
 
 @pytest.mark.parametrize(
