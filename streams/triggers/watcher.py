@@ -208,9 +208,9 @@ class ExecutionWatcher:
         # what is deleted while it runs ends for its parent, and starts nothing
         last = first if state.deleted else len(state.state.histories)
         for index in range(first, last):
-            yield from self._changed(
-                Change(state, index, record.partition, record.offset), record, decoded
-            )
+            if not _is_passing(state, index):
+                change = Change(state, index, record.partition, record.offset)
+                yield from self._changed(change, record, decoded)
         yield from _ends(state, first, decoded)
 
     def _changed(self, change: Change, record: Record, decoded: EventRecord) -> Iterator[Outgoing]:
@@ -348,6 +348,16 @@ class ExecutionWatcher:
         known.stored = (known.stored | live) - gone
         known.changed.clear()
         known.since_snapshot = 0
+
+
+def _is_passing(state: Execution, index: int) -> bool:
+    """Tell whether a state is a failure that the very next entry takes back: a retry follows."""
+    histories = state.state.histories
+    following = histories[index + 1].state if index + 1 < len(histories) else None
+    return histories[index].state is StateType.FAILED and following in (
+        StateType.RETRYING,
+        StateType.RETRIED,
+    )
 
 
 def _inherited(record: EventRecord) -> int:

@@ -9,6 +9,7 @@ executor is told, which knows what was reported, and asks anew for what is to ru
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Callable
 from datetime import datetime
 from enum import Enum
 from typing import Generic, TypeVar
@@ -53,7 +54,7 @@ class Intake(Generic[Token, Item]):
         self._peers = Peers(worker_id, gone_after_seconds, remembered)
         self._tokens: dict[str, list[Token]] = {}
         self._recent: OrderedDict[str, None] = OrderedDict()
-        self._parked: dict[str, dict[str, Item]] = {}  # worker -> attempt -> request
+        self._parked: dict[str, dict[str, list[Item]]] = {}  # worker -> attempt -> requests
 
     def judge(
         self, request: TaskRequest, token: Token, offsets: Offsets, offset: int, now: datetime
@@ -94,9 +95,9 @@ class Intake(Generic[Token, Item]):
 
     def park(self, holder: str, name: str, item: Item) -> bool:
         """Keep a request until its worker is gone; returns whether it is the first for that one."""
-        waiting = self._parked.setdefault(holder, {})
-        waiting[name] = item
-        return len(waiting) == 1
+        first = holder not in self._parked
+        self._parked.setdefault(holder, {}).setdefault(name, []).append(item)
+        return first
 
     @property
     def holders(self) -> list[str]:
@@ -109,23 +110,30 @@ class Intake(Generic[Token, Item]):
 
     def release(self, holder: str) -> list[Item]:
         """Return what has waited for a worker."""
-        return list(self._parked.pop(holder, {}).values())
+        return [item for items in self._parked.pop(holder, {}).values() for item in items]
 
-    def waiting(self) -> list[tuple[str, str, Item]]:
-        """Return all that waits: worker, attempt, request."""
-        return [
-            (h, name, item) for h, items in self._parked.items() for name, item in items.items()
-        ]
-
-    def drop(self, holder: str, name: str) -> Item | None:
-        """Let a request wait no more; None: it does not."""
-        return self._parked.get(holder, {}).pop(name, None)
+    def keep(self, wanted: Callable[[Item], bool]) -> None:
+        """Let what is not wanted any more wait no longer."""
+        for holder, names in list(self._parked.items()):
+            kept = {
+                name: left
+                for name, items in names.items()
+                if (left := [item for item in items if wanted(item)])
+            }
+            if kept:
+                self._parked[holder] = kept
+            else:
+                del self._parked[holder]
 
     def heard(self, signal: Heartbeat) -> list[str]:
         """A worker lives or leaves; returns the workers that are gone by that and waited for."""
         return [worker_id for worker_id in self._peers.beat(signal) if worker_id in self._parked]
 
-    def ended_elsewhere(self, signal: AttemptEnded) -> Item | None:
-        """An attempt has ended on another worker; returns the request that has waited for it."""
+    def ended_elsewhere(self, signal: AttemptEnded) -> list[Item]:
+        """An attempt has ended on another worker; returns the requests that have waited for it."""
         self._peers.ended(signal.attempt_id)
-        return self.drop(signal.worker_id, signal.attempt_id)
+        names = self._parked.get(signal.worker_id, {})
+        items = names.pop(signal.attempt_id, [])
+        if items and not names:
+            del self._parked[signal.worker_id]
+        return items

@@ -211,9 +211,7 @@ class Worker:
         """Forget the partitions; what runs goes on, and its result counts if it is the first."""
         with self._lock:
             gone = [p for key in partitions if (p := self._partitions.pop(key, None)) is not None]
-            for holder, name, (token, _) in self._intake.waiting():
-                if not self._owns(token[0]):
-                    self._intake.drop(holder, name)
+            self._intake.keep(lambda item: self._owns(item[0][0]))
         self._write(gone, gives_back=True)
 
     def records(self, batch: Sequence[Record]) -> None:
@@ -516,10 +514,9 @@ class Worker:
     def ended_elsewhere(self, signal: AttemptEnded) -> None:
         """An attempt that may wait here has ended on its first worker."""
         with self._lock:
-            item = self._intake.ended_elsewhere(signal)
-            if item is not None:
-                self._load += 1
-                self._done([item[0]])
+            items = self._intake.ended_elsewhere(signal)
+            self._load += len(items)
+            self._done([token for token, _ in items])
             resume = self._room()
         self._resume(resume)
 

@@ -88,10 +88,12 @@ class Oracle:
     # --- what workers do
 
     def begun(self, request: TaskRequest, worker_id: str) -> None:
-        """A worker begins an attempt: nobody else may be on record with it."""
+        """A worker begins an attempt; where it may run once, nobody else may be on record."""
         state = self.states.get(request.execution_id)
         run = None if state is None else state.task_runs.get(request.task_run_id)
-        if run is None or self.haunted or len(run.attempts) < request.attempt:
+        if run is None or self.haunted or not request.is_at_most_once:
+            return
+        if len(run.attempts) < request.attempt:
             return
         other = run.attempts[request.attempt - 1].worker_id
         if other not in (worker_id, None):

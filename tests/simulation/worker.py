@@ -139,9 +139,7 @@ class Worker(Process):
             commit = None if offsets is None else offsets.commit(_METADATA, gives_back=True)
             if commit is not None:
                 self._member.commit(*place, *commit)
-        for holder, name, (token, _) in self._intake.waiting():
-            if not self._owns(token[0]):
-                self._intake.drop(holder, name)
+        self._intake.keep(lambda item: self._owns(item[0][0]))
 
     def records(self, batch: Sequence[Record]) -> None:
         for record in batch:
@@ -332,9 +330,7 @@ class Worker(Process):
                     self._look_after(holder)
                 continue
             if isinstance(signal, AttemptEnded):
-                item = self._intake.ended_elsewhere(signal)
-                if item is not None:
-                    self._done([item[0]])
+                self._done([token for token, _ in self._intake.ended_elsewhere(signal)])
                 continue
             self._kills.remember(signal, record.timestamp_ms)
             for name, attempt in self._running.items():

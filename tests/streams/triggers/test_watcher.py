@@ -604,3 +604,14 @@ def test_unreadable_record_is_put_aside(world: FlowWorld) -> None:
     world.ran("a")
     assert len(world.log.all("deadletter")) == 1
     assert len(world.started()) == 1
+
+
+def test_failure_that_a_retry_follows_at_once_starts_nothing(world: FlowWorld) -> None:
+    world.flows.save(listener(AFTER_A.replace("SUCCESS", "FAILED")))
+    execution_id = world.begin("a")
+    world.historian.step(execution_id, e.ExecutionRetrying(failed=True))
+    world.look()
+    assert world.started() == []
+    world.historian.step(execution_id, e.ExecutionStarted())
+    world.finish(execution_id, S.FAILED)
+    assert len(world.started()) == 1

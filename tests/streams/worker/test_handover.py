@@ -92,3 +92,32 @@ def test_it_is_left_to_the_executor_when_that_worker_leaves(pair: Pair) -> None:
     lost = pair.rigs[1].commands(2)[-1]
     assert isinstance(lost, RecordAttemptLost)
     assert (lost.task_run_id, lost.issuer) == ("long", "w2")
+
+
+def test_a_request_that_came_twice_is_done_twice_when_its_attempt_ends_elsewhere(
+    tmp_path: Path,
+) -> None:
+    log, gate = MemoryLog(), Gate("gate")
+    first = Rig(tmp_path, log, (plugin(gate),), id="w1", slots=1)
+    second = Rig(tmp_path, log, (plugin(Gate("gate")),), id="w2", slots=1)
+    consumers = list(log.consumers)
+    first.worker.start()
+    for _ in range(2):
+        first.ask({"type": "gate"}, run="long")
+    first.ask({"type": RETURN, "format": "x"}, run="last")
+    consumers[0].pump()
+    assert gate.entered.wait(10)
+    first.deadlines.advance(1)
+    with log.changed:
+        log.commits[KEY] = (0, ";w1=0,1")
+    consumers[0].revoke()
+    log.commits[KEY] = (0, ";w1=0,1")
+    second.worker.start()
+    consumers[1].pump()
+    second.commands(1)  # `last`, after both of `long` were put aside
+    gate.opened.set()
+    first.commands(2)
+    second.deadlines.advance(1)
+    assert log.commits[KEY] == (3, "")
+    first.worker.stop()
+    second.worker.stop()
