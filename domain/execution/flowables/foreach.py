@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Any, Final
 
 import msgspec
@@ -147,14 +147,11 @@ def begin_iterations(
     if turn.waits_for(timers.CONTINUE, run):
         return False
     values = run.values or []
-    todo: Sequence[int] = range(len(scope.iterations), len(values))
-    if turn.state.replayed:
-        # what ran in the other execution was not taken over: there may be gaps
-        todo = [number for number in range(len(values)) if number not in scope.iterations]
-    begun = 0
-    while begun < min(len(todo), BATCH) and (limit <= 0 or len(scope.open_iterations) < limit):
-        turn.create(first, run, values[todo[begun]], todo[begun], isolated=isolated)
+    begun = len(scope.iterations)
+    most = min(len(values), begun + BATCH)
+    while begun < most and (limit <= 0 or len(scope.open_iterations) < limit):
+        turn.create(first, run, values[begun], begun, isolated=isolated)
         begun += 1
-    if begun == BATCH < len(todo) and (limit <= 0 or len(scope.open_iterations) < limit):
+    if begun == most < len(values) and (limit <= 0 or len(scope.open_iterations) < limit):
         turn.schedule(timers.CONTINUE, turn.now, run)
-    return begun == len(todo) and not scope.open_iterations
+    return begun == len(values) and not scope.open_iterations
