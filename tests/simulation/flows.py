@@ -29,6 +29,8 @@ _CORE: Final = "io.kestra.plugin.core."
 
 _SIDE_BY_SIDE: Final = ("Parallel", "Dag", "ForEach", "EachParallel", "Loop")
 
+_LOOPS: Final = ("ForEach", "EachParallel", "Loop", "ForEachItem")
+
 
 class Drawn(msgspec.Struct, frozen=True):
     """A flow drawn from a number."""
@@ -75,6 +77,8 @@ class _Maker:
         self.racy = False
         self.blocks = False
         self.retries = False
+        self.failures = 0
+        """Tasks that fail after some time; in a loop once per value."""
         self.side_by_side = False
 
     def pick(self, *choices: Any) -> Any:
@@ -92,8 +96,16 @@ class _Maker:
 
     def task(self, depth: int) -> dict[str, Any]:
         task: dict[str, Any] = {"id": self.name()}
+        failures = self.failures
         simple = depth <= 0 or self.count > self.size or self.chance(50)
         task |= self.simple() if simple else self.flowable(depth, task["id"])
+        words = str(task.get("format", "")), str(task.get("tasks", ""))
+        self.failures += "fail" in words[0] or (
+            task["type"].endswith("WorkingDirectory") and "fail" in words[1]
+        )
+        self.failures += (task.get("inputs") or {}).get("fails") is True or "timeout" in task
+        if task["type"].rpartition(".")[2] in _LOOPS:
+            self.failures += self.failures - failures
         if self.chance(10):
             task["allowFailure"] = True
         if self.chance(5):
@@ -297,7 +309,7 @@ def _drawn(number: int) -> Drawn:
         flow["afterExecution"] = maker.tasks(1, 2)
     maker.blocks |= "errors" in flow or "finally" in flow
     # what fails first opens a block or ends all, while the others run or wait for their retry
-    maker.racy |= maker.side_by_side and (maker.blocks or maker.retries)
+    maker.racy |= maker.side_by_side and (maker.blocks or maker.retries or maker.failures > 1)
     limited = maker.chance(15)
     if limited:
         behavior = maker.pick("QUEUE", "QUEUE", "CANCEL", "FAIL")

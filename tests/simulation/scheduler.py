@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterable
 from random import Random
+from typing import Final
 
+from domain.execution.lifecycle import StateType
 from domain.ports.metrics import NoMetrics
 from domain.record.envelope import milliseconds_of
 from domain.record.topics import TRIGGER_COMMANDS
@@ -16,8 +18,14 @@ from streams.triggers.watcher import ExecutionWatcher
 from tests.simulation.broker import Broker
 from tests.simulation.executor import Loop, TableOfAnswers
 from tests.simulation.flows import Flows
+from tests.simulation.oracle import Broken, Oracle
 from tests.simulation.process import Job, Process
 from tests.simulation.snapshots import MemorySnapshots
+
+DATES: Final = 3
+"""Dates of CLOCKWORK."""
+FOLLOWED: Final = (StateType.SUCCESS, StateType.WARNING, StateType.FAILED)
+"""Ends that FOLLOWER listens for."""
 
 
 class SchedulerProcess(Process):
@@ -109,3 +117,31 @@ class SchedulerProcess(Process):
 
     def _fire(self) -> None:
         self.timers.fire()
+
+
+def check_firings(oracle: Oracle, *, meddled: bool) -> None:
+    """Each date has fired once; each end of an execution has started one that follows.
+
+    Args:
+        oracle: what is durable.
+        meddled: people may have restarted, replayed or deleted what the triggers look at.
+    """
+    begun = [state for state in oracle.states.values() if state.trigger is not None]
+    dates = [s for s in begun if s.flow_id == "clockwork" and s.parent_id is None]
+    if len(dates) != DATES:
+        raise Broken(f"{len(dates)} executions of {DATES} dates: {[s.id for s in dates]}")
+    if meddled:
+        return
+    found = Counter(
+        str(s.trigger.variables.get("executionId"))
+        for s in begun
+        if s.trigger is not None and s.flow_id == "follower"
+    )
+    wanted = {
+        state.id
+        for state in oracle.states.values()
+        if state.flow_id == "flow" and state.state.current in FOLLOWED
+    }
+    wrong = {key: found[key] for key in wanted | found.keys() if found[key] != int(key in wanted)}
+    if wrong:
+        raise Broken(f"executions that follow, where one should: {wrong}")

@@ -27,7 +27,7 @@ from tests.simulation.oracle import Broken, Oracle
 from tests.simulation.people import People
 from tests.simulation.process import NO_FAULTS, Died, Faults, Job, Process
 from tests.simulation.readers import IndexerProcess, Webserver, check_documents, check_window
-from tests.simulation.scheduler import SchedulerProcess
+from tests.simulation.scheduler import SchedulerProcess, check_firings
 from tests.simulation.worker import Worker
 from tests.support.memory_store import MemoryStore
 
@@ -419,6 +419,8 @@ class World:
                 check_window(self.oracle, process, encode_state)
             elif isinstance(process, Worker) and list(process.owed):
                 raise Broken(f"{process.name} still has {list(process.owed)}")
+        if self.scenario.triggers:
+            check_firings(self.oracle, meddled=self.scenario.wishes > 0)
         if self.scenario.read_side:
             check_documents(self.oracle, self.store)
         for group, topic in (("executor", EXECUTION_COMMANDS), ("worker", TASK_REQUESTS)):

@@ -11,6 +11,7 @@ from domain.execution.commands import RecordAttemptLost
 from domain.record.topics import TASK_REQUESTS
 from tests.support.memory_log import MemoryLog
 from tests.support.tasks import StillClock, services
+from tests.support.waiting import eventually
 from tests.support.worker import RETURN, Gate, Rig, plugin
 
 KEY = ("worker", TASK_REQUESTS, 0)
@@ -117,7 +118,11 @@ def test_a_request_that_came_twice_is_done_twice_when_its_attempt_ends_elsewhere
     second.commands(1)  # `last`, after both of `long` were put aside
     gate.opened.set()
     first.commands(2)
-    second.deadlines.advance(1)
-    assert log.commits[KEY] == (3, "")
+
+    def committed() -> bool:
+        second.deadlines.advance(1)
+        return log.commits[KEY] == (3, "")
+
+    eventually(committed)
     first.worker.stop()
     second.worker.stop()
