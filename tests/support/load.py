@@ -119,6 +119,12 @@ afterExecution:
     type: {_LOG}
     message: done
 """,
+    "sleeps": f"""\
+tasks:
+  - id: sleep
+    type: {_CORE}.flow.Sleep
+    duration: PT1S
+""",
     "fails": f"""\
 tasks:
   - id: fails
@@ -154,7 +160,12 @@ def settled_rows(
 
     def ask() -> list[dict[str, Any]] | None:
         nonlocal last, quiet_since
-        rows = rest.executions()
+        try:
+            rows = rest.executions()
+        except Refused as refused:
+            if refused.status < 500:
+                raise
+            return None  # the index is busy; it may be asked again
         states = {row["id"]: row["state"]["current"] for row in rows}
         done = set(wanted) <= set(states) and set(states.values()) <= ENDED
         if rows != last or not done:
