@@ -67,8 +67,9 @@ does not run them, but says so (`task.lost`), and the executor decides:
   worker down does not do so for ever.
 - Of an execution that is being killed the attempt ends KILLED.
 
-So a task runs at least once; with `onWorkerLost: FAIL` and without `retry` at most once. A report
-of an attempt that was lost changes nothing any more.
+So a task runs at least once. With `onWorkerLost: FAIL` and no `retry`, no attempt is begun again
+after its worker has died; one that hangs for longer than its session and wakes up may still go on
+with what counts as lost by then. A report of an attempt that was lost changes nothing any more.
 """
 
 
