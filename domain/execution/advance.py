@@ -24,7 +24,7 @@ from domain.execution.lookups import LookupNeeded
 from domain.execution.outputs import flow_outputs, outputs_for_parent
 from domain.execution.plan import AFTER, ERRORS, FINALLY
 from domain.execution.sla import check_assertions
-from domain.execution.starting import start
+from domain.execution.starting import meets_breakpoint, start
 from domain.execution.state import MAIN_LANE, Slot, TaskRun
 from domain.execution.timers import FLOW_RETRY, KILL, KILL_GRACE
 from domain.execution.turn import Turn
@@ -88,7 +88,9 @@ def _may_start(turn: Turn, run: TaskRun) -> bool:
     task = turn.task_of(run)
     if state.held or task is None:
         return False
-    return isinstance(task.task, t.Pause) or turn.is_aside(run)
+    if isinstance(task.task, t.Pause):
+        return not meets_breakpoint(turn, run)  # it stops there once the execution goes on
+    return turn.is_aside(run)
 
 
 def _has_work(turn: Turn) -> bool:

@@ -41,7 +41,7 @@ def start(turn: Turn, run: TaskRun) -> None:
         turn.log(Level.ERROR, f"The flow has no task '{run.task_id}' any more", run)
         turn.emit(TaskRunEnded(id=run.id, state=_S.FAILED))
         return
-    if _meets_breakpoint(turn, run):
+    if meets_breakpoint(turn, run):
         turn.emit(TaskRunSuspended(id=run.id))
         turn.emit(ExecutionSuspended())
         return
@@ -60,11 +60,15 @@ def start(turn: Turn, run: TaskRun) -> None:
     _open(turn, task, run)
 
 
-def _meets_breakpoint(turn: Turn, run: TaskRun) -> bool:
+def meets_breakpoint(turn: Turn, run: TaskRun) -> bool:
+    """Tell whether a task run has to stop before its start.
+
+    What runs while the execution waits anyway, below `onPause`, and after its end does not.
+    """
     state = turn.state
     if not state.breakpoints or run.id in state.passed_breakpoints or run.force_execution:
         return False
-    return any(
+    return not turn.is_aside(run) and any(
         point.id == run.task_id and point.value in (None, run.value) for point in state.breakpoints
     )
 

@@ -309,7 +309,7 @@ def _drawn(number: int) -> Drawn:
         flow["afterExecution"] = maker.tasks(1, 2)
     maker.blocks |= "errors" in flow or "finally" in flow
     # what fails first opens a block or ends all, while the others run or wait for their retry
-    maker.racy |= maker.side_by_side and (maker.blocks or maker.retries or maker.failures > 1)
+    maker.racy |= maker.side_by_side and (maker.blocks or maker.retries or maker.failures > 0)
     limited = maker.chance(15)
     if limited:
         behavior = maker.pick("QUEUE", "QUEUE", "CANCEL", "FAIL")

@@ -457,6 +457,49 @@ tasks:
     assert history(execution)[-1] == "SUCCESS"
 
 
+def test_what_runs_while_a_pause_waits_does_not_stop_at_a_breakpoint() -> None:
+    world = World(
+        flow(f"""
+tasks:
+  - id: hold
+    type: {FLOW}Pause
+    onPause: {{id: a, {LOG}}}
+""")
+    )
+    execution_id = world.start(breakpoints=[Breakpoint("a")])
+    world.wait(2)
+    execution = world[execution_id]
+    assert runs(execution, "a")[0].state.current is S.SUCCESS
+    assert execution.state.current is S.PAUSED
+
+
+def test_a_pause_with_a_breakpoint_stops_there_once_another_pause_is_over() -> None:
+    world = World(
+        flow(f"""
+tasks:
+  - id: both
+    type: {FLOW}Parallel
+    tasks:
+      - {{id: one, type: {FLOW}Pause}}
+      - {{id: two, type: {FLOW}Pause}}
+""")
+    )
+    execution_id = world.start(breakpoints=[Breakpoint("two")])
+    world.wait(2)
+    execution = world[execution_id]
+    assert history(execution)[-1] == "PAUSED"
+    world.tell(c.ResumeExecution, execution)
+    world.wait(2)
+    assert runs(execution, "two")[0].state.current is S.BREAKPOINT
+    assert history(execution)[-1] == "BREAKPOINT"
+    world.tell(c.ResumeFromBreakpoint, execution)
+    world.wait(2)
+    assert history(execution)[-1] == "PAUSED"
+    world.tell(c.ResumeExecution, execution)
+    world.settle()
+    assert history(execution)[-1] == "SUCCESS"
+
+
 def test_labels_are_replaced_all_but_those_of_the_system() -> None:
     world = World(flow(f"labels: {{a: b}}\ntasks: [{{id: a, {LOG}}}]"))
     execution = world.run()
