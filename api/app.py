@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 from litestar import Litestar, Request, Response
-from litestar.datastructures import State
 from litestar.exceptions import HTTPException, MethodNotAllowedException
 from litestar.openapi import OpenAPIConfig
 from litestar.openapi.plugins import SwaggerRenderPlugin
@@ -41,48 +40,64 @@ _LOG = logging.getLogger("tidewheel.api")
 
 
 class TidewheelApi(Litestar):
-    """Litestar with the edge in front of its router."""
+    """Litestar with the edge in front of its router. Serves nothing before it is bound."""
+
+    _router: ASGIApp
 
     def _create_asgi_handler(self) -> ASGIApp:
-        context: Context = self.state["context"]
-        return Edge(
-            super()._create_asgi_handler(), context.options, context.gate, context.ports.metrics
-        )
+        self._router = super()._create_asgi_handler()
+        return self._router
+
+    def bind(self, context: Context) -> None:
+        """Serve with these options and ports from now on."""
+        self.state["context"] = context
+        self.asgi_handler = Edge(self._router, context.options, context.gate, context.ports.metrics)
 
 
-def create_app(options: ApiOptions, dependencies: ApiDependencies) -> Litestar:
+def create_app(options: ApiOptions, dependencies: ApiDependencies) -> TidewheelApi:
     """Return the application that serves the API.
 
     Args:
         options: how it behaves.
         dependencies: the ports; they are open, and closed by whoever opened them.
     """
+    app = unbound_app(options)
+    app.bind(create_context(options, dependencies))
+    return app
+
+
+def create_context(options: ApiOptions, dependencies: ApiDependencies) -> Context:
+    """Return what routes may use."""
     accounts = dependencies.accounts
     if options.basic_auth and accounts is None:
         raise ValueError("basic authentication is on, so `accounts` must be given")
     gate = Gate(accounts) if options.basic_auth and accounts is not None else None
     live_logs = LiveLogs(dependencies.log)
-    context = Context(options=options, ports=dependencies, gate=gate, live_logs=live_logs)
     dependencies.metrics.gauge("webserver_followers", lambda: live_logs.followers)
+    return Context(options=options, ports=dependencies, gate=gate, live_logs=live_logs)
 
-    @asynccontextmanager
-    async def lifespan(_: Litestar) -> AsyncIterator[None]:
-        await asyncio.to_thread(live_logs.start)
-        try:
-            yield
-        finally:
-            await asyncio.to_thread(live_logs.close)
 
+def unbound_app(options: ApiOptions) -> TidewheelApi:
+    """Return the routes of a version, to be bound; making them is the slow part."""
     return TidewheelApi(
         route_handlers=[*ROUTES, *(TWO_ONLY if options.is_two else ())],
-        state=State({"context": context}),
-        lifespan=[lifespan],
+        lifespan=[_live],
         exception_handlers={Refused: answer_refused, Exception: answer_error},
         openapi_config=_openapi(options),
         logging_config=None,
         request_max_body_size=None,
         path="/",
     )
+
+
+@asynccontextmanager
+async def _live(app: Litestar) -> AsyncIterator[None]:
+    live_logs = app.state["context"].live_logs
+    await asyncio.to_thread(live_logs.start)
+    try:
+        yield
+    finally:
+        await asyncio.to_thread(live_logs.close)
 
 
 def answer_refused(_: Request[Any, Any, Any], error: Refused) -> Response[bytes]:

@@ -17,7 +17,7 @@ import httpx
 import msgspec
 from litestar import Litestar
 
-from api.app import create_app
+from api.app import TidewheelApi, create_context, unbound_app
 from api.auth import FixedAccount
 from api.context import ApiDependencies, Queries
 from api.options import ApiOptions
@@ -357,6 +357,10 @@ def plain_step(world: World, command: c.ExecutionCommand) -> list[e.ExecutionEve
             return [e.CommandRejected(command=c.tag_of(command), code="EXEC013", message="no")]
 
 
+_idle: dict[tuple[str, bool], list[TidewheelApi]] = {}
+"""Applications that no test uses: their routes take longer to make than most tests."""
+
+
 class ApiClient(httpx.AsyncClient):
     """A client of an application on the loop of the test, so that both can wait for each other."""
 
@@ -381,9 +385,13 @@ async def client_of(
     world: World, options: ApiOptions | None = None, **more: Any
 ) -> AsyncIterator[ApiClient]:
     """A client with good credentials."""
-    app = create_app(options or ApiOptions(), world.dependencies(**more))
+    options = options or ApiOptions()
+    idle = _idle.setdefault((options.version, options.docs), [])
+    app = idle.pop() if idle else unbound_app(options)
+    app.bind(create_context(options, world.dependencies(**more)))
     async with app.lifespan(), ApiClient(app) as client:
         yield client
+    idle.append(app)
 
 
 def events_of(world: World, execution_id: str) -> list[str]:
