@@ -28,6 +28,7 @@ PASSING_ERRORS = frozenset(
         KafkaError._RESOLVE,  # noqa: SLF001
         KafkaError._TIMED_OUT,  # noqa: SLF001
         KafkaError._TRANSPORT,  # noqa: SLF001
+        KafkaError._UNKNOWN_PARTITION,  # noqa: SLF001 (not known again yet, after a restart)
         # right after a topic was made, some brokers do not know it yet
         KafkaError.UNKNOWN_TOPIC_OR_PART,
     }
@@ -41,6 +42,7 @@ _PASSING_SOON = frozenset(
         KafkaError._ALL_BROKERS_DOWN,  # noqa: SLF001 (librdkafka's own codes begin so)
         KafkaError._TIMED_OUT,  # noqa: SLF001
         KafkaError._TRANSPORT,  # noqa: SLF001
+        KafkaError._UNKNOWN_PARTITION,  # noqa: SLF001 (not known again yet, after a restart)
         KafkaError.LEADER_NOT_AVAILABLE,
         KafkaError.NOT_LEADER_FOR_PARTITION,
         KafkaError.UNKNOWN_TOPIC_OR_PART,

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator, Sequence
+from typing import Final
 
 from domain.errors import BrokenInvariant, UnreadableRecord
 from domain.execution.commands import CreateExecution, ExecutionCommand
@@ -73,6 +74,8 @@ _MOVES = (
     ExecutionStateForced,
 )
 """Events that can move an execution which had left memory, because it had ended."""
+_AHEAD_MS: Final = 50
+"""How far start times may run ahead of the clock, so that a batch keeps its order."""
 _MOST_ROUNDS = 1_000
 _log = logging.getLogger(__name__)
 
@@ -133,6 +136,7 @@ class ExecutionWatcher:
         self._fatal = fatal
         self._settings = settings
         self._encrypt = encrypt
+        self._last_ms = 0
         self._partitions: dict[int, _Partition] = {}
         self._fresh_until = -1
         """Flows saved before this time, in ms, are known."""
@@ -234,9 +238,20 @@ class ExecutionWatcher:
                 continue
             if isinstance(command, CreateExecution):
                 self._metrics.count("scheduler_firings")
-                yield Outgoing(EXECUTION_COMMANDS, command.execution_id, encode(command))
+                yield Outgoing(
+                    EXECUTION_COMMANDS,
+                    command.execution_id,
+                    encode(command),
+                    timestamp_ms=self._moment(),
+                )
             elif command is not None:
                 yield outgoing(command)
+
+    def _moment(self) -> int:
+        """Return when an execution is started: later than the one before, whatever the batch."""
+        now = milliseconds_of(self._clock.now())
+        self._last_ms = max(now, min(self._last_ms + 1, now + _AHEAD_MS))
+        return self._last_ms
 
     def _evaluated(
         self, listening: Listening, change: Change, record: Record, decoded: EventRecord

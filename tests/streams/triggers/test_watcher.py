@@ -214,6 +214,8 @@ def test_each_change_of_state_counts_once(world: FlowWorld) -> None:
     world.finish(execution_id)
     states = [one.trigger.variables["state"] for one in world.started() if one.trigger]
     assert states == ["RUNNING", "PAUSED", "RUNNING", "SUCCESS"]
+    times = [record.timestamp_ms for record in world.log.all(EXECUTION_COMMANDS)]
+    assert times == sorted(set(times)), "each start is later than the one before"
 
 
 def test_paused_is_among_the_default_states(world: FlowWorld) -> None:
