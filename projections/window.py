@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections import OrderedDict
 from collections.abc import AsyncIterator
+from itertools import islice
 from threading import RLock
 
 import msgspec
@@ -89,6 +90,11 @@ class Window:
     def get(self, execution_id: str) -> Execution | None:
         """The execution as of the last record seen; None when it is not in the window."""
         return self._executions.get(execution_id)
+
+    def latest(self, most: int) -> list[Execution]:
+        """The executions that moved last, the last one first: the index may not have them yet."""
+        with self._lock:
+            return list(islice(reversed(self._executions.values()), most))
 
     async def outcome(self, command_id: str, timeout: float) -> Outcome:  # noqa: ASYNC109 - port
         """Wait for the step of a command announced by `expect`; raises LogUnavailable."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Final
 
 import msgspec
 from litestar import Controller, delete, post
@@ -50,15 +51,23 @@ async def by_query(request: Http, action: Action, make: Make) -> Reply:
     return await by_ids(request, action, make, await found_ids(request))
 
 
+_FRESH: Final = 200
+"""Executions that moved last: the index may not have them yet."""
+
+
 async def found_ids(request: Http) -> list[str]:
     """Return the ids of the executions that a query finds.
 
-    The index may be a moment behind: what it finds is held against the executions as they are.
+    The index may be a moment behind: what it finds is held against the executions as they are, and
+    those that moved last are looked at whether it finds them or not.
     """
     own = context(request)
     query = read_query(Parameters.of(request), EXECUTION_FLAT, paged=False)
     documents = []
-    for execution_id in await own.ports.queries.executions.ids(query):
+    wanted = dict.fromkeys(await own.ports.queries.executions.ids(query))
+    fresh = own.ports.window.latest(_FRESH)
+    wanted.update(dict.fromkeys(item.id for item in reversed(fresh) if item.tenant == query.tenant))
+    for execution_id in wanted:
         execution = await find_execution(own, execution_id)
         if execution is not None:
             documents.append(document_of(execution, 0))

@@ -51,6 +51,10 @@ class ExecutionWindow(Protocol):
         """The execution as of the last record seen; None when it is not in the window."""
         ...
 
+    def latest(self, most: int) -> list[Execution]:
+        """The executions that moved last, the last one first: the index may not have them yet."""
+        ...
+
     def follow(self, execution_id: str) -> AsyncIterator[Execution]:
         """Yield the execution now and after every later step, until the consumer stops.
 

@@ -34,3 +34,15 @@ async def test_more_executions_than_one_request_may_act_on_are_refused(
     answer = await client.request(method, f"{ROOT}/executions/{path}", json=ids)
     assert answer.status_code == 422
     assert "100001 executions are more than the 100000" in answer.json()["message"]
+
+
+async def test_actions_by_query_see_what_the_index_has_not_seen_yet(
+    client: ApiClient, world: World
+) -> None:
+    await client.post(f"{ROOT}/flows", content=HELLO, headers=YAML)
+    execution_id = (await client.post(f"{ROOT}/executions/gold.team/hello")).json()["id"]
+    for flow, count in (("other", 0), ("hello", 1)):
+        query = f"filters[flowId][EQUALS]={flow}"
+        answer = await client.request("DELETE", f"{ROOT}/executions/kill/by-query?{query}")
+        assert answer.json() == {"count": count}
+    assert world.window.get(execution_id).state.current.value == "KILLED"  # type: ignore[union-attr]
