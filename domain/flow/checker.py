@@ -122,7 +122,8 @@ def _walk_task(task: Task, path: Path) -> Iterator[tuple[Task, Path]]:
                 place = (*place, "task")
             elif name == "onPause":
                 place = (*path, name)
-            yield from _walk_task(child, place)
+            if isinstance(child, Task):  # None where it is missing, which is reported already
+                yield from _walk_task(child, place)
 
 
 def _check_identity(flow: Flow, reading: Reading) -> None:

@@ -140,10 +140,19 @@ def _bytes(value: str | bytes | None) -> bytes | None:
     return value.encode() if isinstance(value, str) else value
 
 
+class Fenced(LogUnavailable):
+    """Another member of the group has joined with our static id; this client is of no more use."""
+
+
 def unavailable(doing: str, error: KafkaError | KafkaException) -> LogUnavailable:
     """Return our error for one of Kafka's."""
     cause = error.args[0] if isinstance(error, KafkaException) else error
     text = cause.str() if isinstance(cause, KafkaError) else str(cause)
+    if FENCED in text:
+        return Fenced(
+            f"{doing}: another process has joined with our id. Two that run beside each other need"
+            " names of their own (the option `id` of the component)"
+        )
     return LogUnavailable(f"{doing}: {text}")
 
 

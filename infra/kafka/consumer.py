@@ -4,6 +4,10 @@ The law: only that thread calls the client, which lets one caller in at a time a
 other behind a poll. What other threads ask for is noted and done between two polls. Assignment is
 cooperative: partitions that stay are not disturbed by a rebalance. Commits are gathered and sent at
 most every 50 ms, and always before a partition is given away.
+
+A member with a stable id can be thrown out by a request of its own that a broker, away for longer
+than a session, answers late. So whoever is thrown out joins again, as somebody new; a second
+process with the same id is told from that by its doing so again and again.
 """
 
 from __future__ import annotations
@@ -11,6 +15,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from collections import deque
 from collections.abc import Sequence
 from concurrent.futures import Future
 from contextlib import suppress
@@ -29,9 +34,11 @@ from domain.errors import LogUnavailable
 from domain.ports.log import AT_ONCE, METADATA_BYTES, ConsumerEvents, Failed
 from domain.record.envelope import Record
 from infra.kafka.client import (
+    Fenced,
     attempt,
     consumer_configuration,
     gathering,
+    insist,
     milliseconds,
     record_of,
     unavailable,
@@ -44,7 +51,13 @@ _POLL_SECONDS = 0.1
 _PAUSED_POLL_SECONDS = 0.005
 """While something is paused, `resume` is waited for, which can not end a poll."""
 _COMMIT_SECONDS = 0.05
-_ASK_SECONDS = 10.0
+_ASK_SECONDS = 3.0
+"""For one answer: what a connection lost is asked anew."""
+_AWAY_SECONDS = 30.0
+"""How long a broker may be away before a question is given up."""
+_FENCED_TIMES = 3
+_FENCED_SECONDS = 60.0
+"""Thrown out so often within so long: another process has our id."""
 _MOVED = frozenset(
     {
         KafkaError.ILLEGAL_GENERATION,
@@ -91,7 +104,9 @@ class KafkaConsumer:
         }
         if member:
             special["group.instance.id"] = member
-        self._consumer = Consumer(consumer_configuration(options, **special))
+        self._configuration = consumer_configuration(options, **special)
+        self._consumer = Consumer(self._configuration)
+        self._fenced: deque[float] = deque(maxlen=_FENCED_TIMES)
         self._owned: set[Place] = set()
         self._pending: dict[Place, tuple[int, str]] = {}
         self._sent: dict[Place, tuple[int, str]] = {}
@@ -107,10 +122,13 @@ class KafkaConsumer:
 
     def start(self) -> None:
         """Join the group and begin to deliver."""
+        self._join()
+        self._thread.start()
+
+    def _join(self) -> None:
         self._consumer.subscribe(
             self._topics, on_assign=self._assign, on_revoke=self._revoke, on_lost=self._lose
         )
-        self._thread.start()
 
     def commit(self, topic: str, partition: int, next_offset: int, metadata: str = "") -> None:
         """Record the next offset wanted, if the partition is ours."""
@@ -134,18 +152,34 @@ class KafkaConsumer:
         if self.ended:
             self._refuse_questions()
         try:
-            return question.result(2 * _ASK_SECONDS)
+            return question.result(2 * _AWAY_SECONDS)
         except TimeoutError:
             raise LogUnavailable(f"the consumer of {self._group} is busy") from None
 
     def _ask_committed(self, place: Place) -> tuple[int | None, str]:
         topic, partition = place
         asked = [TopicPartition(self._options.prefix + topic, partition)]
-        found = attempt(
+        found = insist(
             f"ask what {self._group} has committed of {topic}/{partition}",
-            lambda: self._consumer.committed(asked, timeout=_ASK_SECONDS),
-        )[0]
+            lambda: self._committed_now(asked),
+            _AWAY_SECONDS,
+        )
         return (None if found.offset == OFFSET_INVALID else found.offset), found.metadata or ""
+
+    def _committed_now(self, asked: list[TopicPartition]) -> TopicPartition:
+        try:
+            found = self._consumer.committed(asked, timeout=_ASK_SECONDS)[0]
+        except KafkaException:
+            # a client that lost its broker may go on waiting for the coordinator: another one asks
+            plain = {"group.id": self._options.prefix + self._group}
+            other = Consumer(consumer_configuration(self._options, **plain))
+            try:
+                found = other.committed(asked, timeout=_ASK_SECONDS)[0]
+            finally:
+                other.close()
+        if found.error is not None:
+            raise KafkaException(found.error)
+        return found
 
     def pause(self, topic: str, partition: int) -> None:
         """Deliver nothing more of a partition until `resume`."""
@@ -171,24 +205,18 @@ class KafkaConsumer:
             self._thread.join()
 
     def _run(self) -> None:
-        prefix = self._options.prefix
         try:
             try:
                 while not self._stopping:
-                    self._answer()
-                    wait = _PAUSED_POLL_SECONDS if self._paused else _POLL_SECONDS
-                    batch: list[Record] = []
-                    for message in take(self._consumer, wait):
-                        error = message.error()
-                        if error is None:
-                            batch.append(record_of(message, prefix))
-                        else:
-                            check(f"consume as {self._group}", error)
-                    if batch and not self._stopping:
-                        self._events.records(batch)
+                    try:
+                        self._turn()
+                    except Fenced as error:
+                        self._join_again(error)
             finally:
                 # also calls `_revoke`, which writes the last commits
                 self._consumer.close()
+                self.ended = True
+                self._refuse_questions()
                 self._abandon()
         except Exception as error:
             if self._failed is None:
@@ -196,13 +224,38 @@ class KafkaConsumer:
             _LOGGER.exception("the consumer of %s ended", self._group)
             self._failed(error)
 
+    def _turn(self) -> None:
+        """Do what was asked for, then deliver what is there."""
+        self._answer()
+        batch: list[Record] = []
+        for message in take(
+            self._consumer, _PAUSED_POLL_SECONDS if self._paused else _POLL_SECONDS
+        ):
+            error = message.error()
+            if error is None:
+                batch.append(record_of(message, self._options.prefix))
+            else:
+                check(f"consume as {self._group}", error)
+        if batch and not self._stopping:
+            self._events.records(batch)
+
+    def _join_again(self, error: Fenced) -> None:
+        """Be somebody new in the group, unless another process has our id."""
+        self._fenced.append(now := time.monotonic())
+        if len(self._fenced) == _FENCED_TIMES and now - self._fenced[0] < _FENCED_SECONDS:
+            raise error
+        _LOGGER.warning("%s: joins again", error)
+        self._consumer.close()
+        self._abandon()
+        self._consumer = Consumer(self._configuration)
+        self._join()
+
     def _abandon(self) -> None:
-        """End; a member that failed was not asked to give its partitions back."""
-        self.ended = True
-        self._refuse_questions()
+        """Forget the partitions; a member that failed was not asked to give them back."""
         with self._lock:
             lost = sorted(self._owned)
             self._disown(lost)
+            self._pending.clear()
         if lost:
             self._events.revoked(lost)
 

@@ -16,7 +16,6 @@ from domain.ports.log import AT_ONCE, Failed
 from domain.record.envelope import Record
 from domain.record.topics import partition_of
 from infra.kafka.client import (
-    FENCED,
     PASSING_ERRORS,
     consumer_configuration,
     gathering,
@@ -29,7 +28,9 @@ from infra.log_options import LogOptions
 
 _LOGGER = logging.getLogger(__name__)
 _BATCH = 500
-_ASK_SECONDS = 10.0
+_BOUNDS_SECONDS = 3.0
+_SILENT_SECONDS = 10.0
+"""A read without any answer for so long is given up."""
 _AWAY_SECONDS = 15.0
 """How long a broker may be away before a reader gives up."""
 _POLL_SECONDS = 0.2
@@ -49,11 +50,6 @@ def take(consumer: Consumer, timeout: float) -> list[Message]:
 
 def check(doing: str, error: KafkaError) -> None:
     """Raise LogUnavailable for an error that does not pass by itself."""
-    if FENCED in error.str():
-        raise LogUnavailable(
-            f"{doing}: another process has joined with our id. Two that run beside each other need"
-            " names of their own (the option `id` of the component)"
-        )
     if error.fatal() or not (error.retriable() or error.code() in PASSING_ERRORS):
         raise unavailable(doing, error)
     if error.code() != KafkaError._PARTITION_EOF:  # noqa: SLF001 (librdkafka's own codes)
@@ -77,24 +73,30 @@ class KafkaReader:
 
     def bounds(self, topic: str, partition: int) -> tuple[int, int]:
         """First offset kept and the next offset to be written."""
-        with self._consumer() as consumer:
-            return self._bounds(consumer, topic, partition)
+        place = TopicPartition(self._options.prefix + topic, partition)
+
+        def ask() -> tuple[int, int]:
+            # each time by another client: one that lost its broker may not find the leader again
+            with self._consumer() as consumer:
+                return consumer.get_watermark_offsets(place, timeout=_BOUNDS_SECONDS)
+
+        return insist(f"ask the bounds of {place.topic}/{partition}", ask, _AWAY_SECONDS)
 
     def read(self, topic: str, partition: int, start: int, stop: int) -> Iterator[Record]:
         """Yield the records with start <= offset < stop, in order."""
+        first, end = self.bounds(topic, partition)
+        start, stop = max(start, first), min(stop, end)
+        if start >= stop:
+            return
         with self._consumer() as consumer:
-            first, end = self._bounds(consumer, topic, partition)
-            start, stop = max(start, first), min(stop, end)
-            if start >= stop:
-                return
             name = self._options.prefix + topic
             doing = f"read {name}/{partition}"
             consumer.assign([TopicPartition(name, partition, start)])
             try:
                 while True:
-                    messages = take(consumer, _ASK_SECONDS)
+                    messages = take(consumer, _SILENT_SECONDS)
                     if not messages:
-                        raise LogUnavailable(f"{doing}: no answer for {_ASK_SECONDS} s")
+                        raise LogUnavailable(f"{doing}: no answer for {_SILENT_SECONDS:g} s")
                     for message in messages:
                         error = message.error()
                         if error is not None:
@@ -143,14 +145,6 @@ class KafkaReader:
             tail.close()
         for consumer in idle:
             consumer.close()
-
-    def _bounds(self, consumer: Consumer, topic: str, partition: int) -> tuple[int, int]:
-        place = TopicPartition(self._options.prefix + topic, partition)
-        return insist(
-            f"ask the bounds of {place.topic}/{partition}",
-            lambda: consumer.get_watermark_offsets(place, timeout=_ASK_SECONDS),
-            _AWAY_SECONDS,
-        )
 
     @contextmanager
     def _consumer(self) -> Iterator[Consumer]:
