@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from typing import Final
 
 import msgspec
 
 from domain.execution.context import Answer, Question
-from domain.execution.lookups import OUTPUTS, WORKERS
+from domain.execution.lookups import LINES, OUTPUTS, STORE, WORKERS
 from domain.expression import ExpressionError, Fault, Scope
 from infra.expression.lookups import Place, RuntimeLookups, World
 
 _log = logging.getLogger(__name__)
+_LONGEST: Final = 750_000
+"""Bytes of a file that a Loop goes over: its values are kept in one record of the log."""
 
 
 class RuntimeAnswers:
@@ -47,9 +50,14 @@ class RuntimeAnswers:
                     return Answer(value=msgspec.json.decode(file.read()))
             if question.name == WORKERS and self._workers is not None:
                 return Answer(value=self._workers(str(question.arguments["group"])))
-            value = RuntimeLookups(self._world, place).call(
-                question.name, question.arguments, Scope({})
-            )
+            if question.name == STORE:
+                content = str(question.arguments["content"]).encode()
+                return Answer(value=self._world.blobs.put(question.arguments["uri"], content))
+            lookups = RuntimeLookups(self._world, place)
+            if question.name == LINES:
+                uri, most = str(question.arguments["uri"]), int(question.arguments["most"])
+                return Answer(value=lookups.lines(uri, most, _LONGEST))
+            value = lookups.call(question.name, question.arguments, Scope({}))
         except (Fault, ExpressionError) as error:
             return Answer(error=str(error))
         except Exception as error:  # noqa: BLE001 - told to the flow, logged for us

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from domain.execution.evolve_runs import copy_of
+from domain.execution.evolve_runs import copy_of, count_running, without_iterations
 from domain.execution.lifecycle import TERMINAL, StateType
 from domain.execution.plan import AFTER, ERRORS, FINALLY, TaskPlan
 from domain.execution.state import MAIN_LANE, Moment, TaskRun
@@ -15,6 +15,7 @@ from domain.ids import derived
 _S = StateType
 _LANES: Final = {MAIN_LANE: 0, ERRORS: 1, FINALLY: 2, AFTER: 3}
 _BEHIND: Final = len(_LANES) - 1
+_Place = tuple[str | None, int | None]
 
 
 def taken_over(
@@ -46,7 +47,7 @@ def taken_over(
         elif run.id in again or run.id in around:
             continue
         elif run.lane != MAIN_LANE and not (
-            run.state.current in TERMINAL and _rank(run) <= places.get(run.parent_id, _BEHIND)
+            run.state.current in TERMINAL and _rank(run) <= places.get(_place(run), _BEHIND)
         ):
             gone.add(run.id)
         elif run.state.current not in TERMINAL:
@@ -57,6 +58,10 @@ def taken_over(
                 again.add(run.id)
                 gone.update(child.id for child in turn.descendants(run))
     names = {run_id: derived("copy", new_id, run_id) for run_id in runs if run_id not in gone}
+    anew: dict[str | None, set[int]] = {}
+    for run in (runs[run_id] for run_id in again | around):
+        if run.isolated and run.iteration is not None:
+            anew.setdefault(run.parent_id, set()).add(run.iteration)
     copies: list[TaskRun] = []
     for run in runs.values():
         if run.id in gone:
@@ -69,7 +74,13 @@ def taken_over(
             copy.attempts = [x for x in copy.attempts if x.state.current in TERMINAL]
         elif run.id in around:
             copy.state.move(_S.RUNNING, turn.now)
+        if run.id in anew:
+            copy.outputs = without_iterations(run.outputs, anew[run.id])
         copies.append(copy)
+    by_id = {copy.id: copy for copy in copies}
+    for run_id in around:
+        if run_id not in gone:
+            count_running(by_id[names[run_id]], by_id)
     return copies, list(turn.state.state.histories)
 
 
@@ -78,10 +89,15 @@ def _rank(run: TaskRun) -> int:
     return _LANES.get(run.lane, len(_LANES))
 
 
-def _places(turn: Turn, path: set[str]) -> dict[str | None, int]:
-    """Return for each parent on a path the rank of the lane that the path takes there."""
+def _place(run: TaskRun) -> _Place:
+    """Return where the blocks stand to which a task run belongs: an iteration of a Loop has own."""
+    return run.parent_id, run.iteration if run.isolated else None
+
+
+def _places(turn: Turn, path: set[str]) -> dict[_Place, int]:
+    """Return for each place on a path the rank of the lane that the path takes there."""
     runs = (turn.state.task_runs[run_id] for run_id in path)
-    return {run.parent_id: _rank(run) for run in runs}
+    return {_place(run): _rank(run) for run in runs}
 
 
 def _after(turn: Turn, run: TaskRun) -> set[str]:

@@ -314,6 +314,8 @@ class TaskRunOpened(Event, tag="taskrun.opened"):
     keys: list[str] | None = None
     """Loops over a map: the keys of the values."""
     outputs: dict[str, Any] | None = None
+    stores: bool = False
+    """Loop: what its iterations hand out goes to files in internal storage."""
 
 
 class TaskRunReopened(Event, tag="taskrun.reopened"):

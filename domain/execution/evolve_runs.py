@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any, Final
 
 from domain.execution import events as e
 from domain.execution.index import index_beside
 from domain.execution.lifecycle import TERMINAL, StateType
-from domain.execution.state import Attempt, Execution, Moment, State, TaskRun
+from domain.execution.state import MAIN_LANE, Attempt, Execution, Moment, State, TaskRun
 
 EXECUTOR: Final = "executor"
 """Who carries out what needs no worker."""
@@ -19,10 +19,15 @@ TERMINATED: Final = "terminatedIterations"
 """Output of a Loop: how many iterations are over, by their state."""
 OUTPUTS: Final = "outputs"
 """Output of a Loop: what its iterations handed out."""
+RUNNING: Final = "runningIterations"
+"""Output of a Loop: how many iterations are under way."""
 
 
 def copy_of(run: TaskRun) -> TaskRun:
     """Return a task run that shares nothing that changes."""
+    outputs = run.outputs
+    if outputs is not None and TERMINATED in outputs and run.values is not None:
+        outputs = {**outputs, OUTPUTS: list(outputs[OUTPUTS])}
     return TaskRun(
         id=run.id,
         task_id=run.task_id,
@@ -31,7 +36,7 @@ def copy_of(run: TaskRun) -> TaskRun:
         value=run.value,
         iteration=run.iteration,
         attempts=[Attempt(attempt.state.copy(), attempt.worker_id) for attempt in run.attempts],
-        outputs=run.outputs,
+        outputs=outputs,
         outputs_uri=run.outputs_uri,
         items=run.items,
         dynamic=run.dynamic,
@@ -40,6 +45,7 @@ def copy_of(run: TaskRun) -> TaskRun:
         values=run.values,
         keys=run.keys,
         isolated=run.isolated,
+        stores=run.stores,
     )
 
 
@@ -53,8 +59,32 @@ def _move(state: Execution, run: TaskRun, to: StateType, at: datetime) -> None:
         index.moved(run, old, to)
     if old is StateType.PAUSED and run.id in state.holding:
         state.holding.remove(run.id)
-    if run.isolated and old in TERMINAL and to not in TERMINAL:
-        _forget_iteration(state, run)
+    if old in TERMINAL and to not in TERMINAL:
+        if run.isolated:
+            _forget_iteration(state, run)
+        if to is StateType.RUNNING:
+            count_running(run, state.task_runs)
+    elif to in TERMINAL and RUNNING in (run.outputs or ()) and run.values is not None:
+        run.outputs = {**(run.outputs or {}), RUNNING: 0}
+
+
+def count_running(run: TaskRun, runs: Mapping[str, TaskRun]) -> None:
+    """Note in the outputs of a Loop that runs again how many iterations were begun, not ended."""
+    outputs = run.outputs
+    if outputs is None or RUNNING not in outputs or run.values is None:
+        return
+    begun = {x.iteration for x in runs.values() if x.isolated and x.parent_id == run.id}
+    run.outputs = {**outputs, RUNNING: len(begun) - sum(outputs[TERMINATED].values())}
+
+
+def _note_iteration(state: Execution, run: TaskRun) -> None:
+    """Note in the outputs of a Loop that another iteration has begun: they begin in order."""
+    loop = state.task_runs.get(run.parent_id or "")
+    if loop is None or loop.outputs is None or RUNNING not in loop.outputs:
+        return
+    ended = sum(loop.outputs[TERMINATED].values())
+    if run.iteration is not None and run.iteration >= loop.outputs[RUNNING] + ended:
+        loop.outputs = {**loop.outputs, RUNNING: run.iteration + 1 - ended}
 
 
 def _forget_iteration(state: Execution, run: TaskRun) -> None:
@@ -69,9 +99,24 @@ def _forget_iteration(state: Execution, run: TaskRun) -> None:
         counts[found[place]["state"]] -= 1
         del found[place]
         loop.outputs = {**loop.outputs, TERMINATED: {k: n for k, n in counts.items() if n}}
+        if loop.outputs.get(RUNNING) is not None and loop.state.current not in TERMINAL:
+            loop.outputs[RUNNING] += 1
     index = index_beside(state)
     if index is not None:
-        index.scope(loop.id).over.discard(run.iteration)
+        scope = index.scope(loop.id)
+        scope.over.discard(run.iteration)
+        scope.touch(run.iteration)
+
+
+def without_iterations(outputs: dict[str, Any] | None, anew: set[int]) -> dict[str, Any] | None:
+    """Return the outputs of a Loop in a copy where some iterations are not over."""
+    if outputs is None or TERMINATED not in outputs:
+        return outputs
+    kept = [entry for entry in outputs[OUTPUTS] if _iteration_of(entry) not in anew]
+    counts: dict[str, int] = {}
+    for entry in kept:
+        counts[entry["state"]] = counts.get(entry["state"], 0) + 1
+    return {**outputs, OUTPUTS: kept, TERMINATED: counts}
 
 
 def _created(state: Execution, event: e.TaskRunCreated, at: datetime) -> None:
@@ -88,6 +133,8 @@ def _created(state: Execution, event: e.TaskRunCreated, at: datetime) -> None:
         isolated=event.isolated,
     )
     state.task_runs[run.id] = run
+    if run.isolated:
+        _note_iteration(state, run)
     index = index_beside(state)
     if index is not None:
         index.add(run)
@@ -123,6 +170,7 @@ def _opened(state: Execution, event: e.TaskRunOpened, at: datetime) -> None:
         index = index_beside(state)
         if index is not None:
             index.scope(run.id).over.clear()
+        run.stores = event.stores
     if event.keys is not None:
         run.keys = event.keys
     if event.outputs is not None:
@@ -172,6 +220,8 @@ def _iteration_ended(state: Execution, event: e.IterationEnded, at: datetime) ->
     found.insert(place, entry)
     counts = outputs.get(TERMINATED, {})
     outputs[TERMINATED] = {**counts, entry["state"]: counts.get(entry["state"], 0) + 1}
+    if RUNNING in outputs:
+        outputs[RUNNING] -= 1
     index = index_beside(state)
     if index is not None:
         index.scope(run.id).over.add(event.iteration)
@@ -228,6 +278,8 @@ def _run_forced(state: Execution, event: e.TaskRunStateForced, at: datetime) -> 
     if run.attempts:
         run.attempts[-1].state.move(event.state, at)
     _move(state, run, event.state, at)
+    if run.isolated and run.lane == MAIN_LANE:
+        _forget_iteration(state, run)
 
 
 def _outputs_set(state: Execution, event: e.TaskRunOutputsSet, at: datetime) -> None:

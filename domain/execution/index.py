@@ -75,22 +75,62 @@ class Lane:
         return len(self.runs) - self.ended
 
 
+class Iteration:
+    """The children of a loop in one iteration: the main lane, and blocks of a Loop's own."""
+
+    __slots__ = ("_blocks", "main")
+
+    def __init__(self) -> None:
+        self.main = Lane()
+        self._blocks: dict[str, Lane] | None = None  # most iterations have none
+
+    def lane(self, name: str) -> Lane:
+        """Return a lane, empty when nothing is in it yet."""
+        if name == MAIN_LANE:
+            return self.main
+        if self._blocks is None:
+            self._blocks = {}
+        found = self._blocks.get(name)
+        if found is None:
+            found = self._blocks[name] = Lane()
+        return found
+
+    def found(self, name: str) -> Lane | None:
+        """Return a lane, None when nothing was ever in it."""
+        if name == MAIN_LANE:
+            return self.main
+        return None if self._blocks is None else self._blocks.get(name)
+
+    def lanes(self) -> Iterator[Lane]:
+        """Yield the lanes, the main one first."""
+        yield self.main
+        if self._blocks is not None:
+            for name in sorted(self._blocks):
+                yield self._blocks[name]
+
+    def runs(self) -> list[TaskRun]:
+        """All children, lane by lane."""
+        return [run for lane in self.lanes() for run in lane.runs.values()]
+
+
 class Scope:
     """The children of one task run, or of the execution itself."""
 
-    __slots__ = ("changed", "iterations", "key", "lanes", "open_iterations", "over")
+    __slots__ = ("_waiting", "changed", "iterations", "key", "lanes", "open_iterations", "over")
 
     def __init__(self, key: str) -> None:
         self.key = key
         self.lanes: dict[str, Lane] = {}
-        self.iterations: dict[int, Lane] = {}
-        """Loops: the children of the main lane per iteration."""
+        self.iterations: dict[int, Iteration] = {}
+        """Loops: the children per iteration."""
         self.open_iterations: set[int] = set()
         """Iterations that the loop has begun and not seen to their end."""
         self.over: set[int] = set()
         """Loop: iterations whose end is recorded in its outputs."""
         self.changed: dict[int, None] = {}
         """Iterations touched since the scope was last looked at, in order."""
+        self._waiting: list[int] = []
+        """A heap of changed iterations that are being looked at."""
 
     def lane(self, name: str) -> Lane:
         """Return a lane, empty when nothing is in it yet."""
@@ -99,21 +139,38 @@ class Scope:
             found = self.lanes[name] = Lane()
         return found
 
+    def found(self, name: str) -> Lane | None:
+        """Return a lane, None when nothing was ever in it."""
+        return self.lanes.get(name)
+
+    def iteration(self, number: int) -> Iteration:
+        """Return an iteration, begun now if it was not."""
+        found = self.iterations.get(number)
+        if found is None:
+            found = self.iterations[number] = Iteration()
+        return found
+
+    def touch(self, number: int) -> None:
+        """Have an iteration looked at."""
+        self.open_iterations.add(number)
+        self.changed[number] = None
+
     def changes(self) -> Iterator[int]:
         """Yield the changed iterations, lowest first, those that change meanwhile included.
 
-        The order does not depend on which other iterations are looked at in vain.
+        The order does not depend on which other iterations are looked at in vain. Who leaves in
+        the midst of one, because the outside world must be asked, gets it again.
         """
-        heap: list[int] = []
+        heap = self._waiting
         while heap or self.changed:
             for number in self.changed:
                 heappush(heap, number)
             self.changed.clear()
-            number = heappop(heap)
-            while heap and heap[0] == number:
-                heappop(heap)
+            number = heap[0]
             if number in self.iterations:
                 yield number
+            while heap and heap[0] == number:
+                heappop(heap)
 
     def runs(self) -> list[TaskRun]:
         """All children, lane by lane; in one order however the index came to be."""
@@ -193,12 +250,10 @@ class Index:
         """Take in a task run."""
         scope = self.scope(run.parent_id)
         scope.lane(run.lane).add(run)
-        if run.iteration is not None and run.lane == MAIN_LANE:
-            iteration = scope.iterations.get(run.iteration)
-            if iteration is None:
-                iteration = scope.iterations[run.iteration] = Lane()
+        if run.iteration is not None:
+            if run.iteration not in scope.iterations:
                 scope.open_iterations.add(run.iteration)
-            iteration.add(run)
+            scope.iteration(run.iteration).lane(run.lane).add(run)
             scope.changed[run.iteration] = None
         of_task = self.by_task.get(run.task_id)
         if of_task is None:
@@ -228,10 +283,12 @@ class Index:
         scope = self.scopes.get(run.parent_id or ROOT)
         if scope is not None:  # else its parent went first, and the scope with it
             scope.lane(run.lane).remove(run)
-            if run.iteration is not None and run.lane == MAIN_LANE:
+            if run.iteration is not None:
                 iteration = scope.iterations[run.iteration]
-                iteration.remove(run)
-                if not iteration.runs:
+                iteration.lane(run.lane).remove(run)
+                if any(lane.runs for lane in iteration.lanes()):
+                    scope.touch(run.iteration)  # a block that was taken out may have its turn again
+                else:
                     del scope.iterations[run.iteration]
                     scope.open_iterations.discard(run.iteration)
             self.touched[scope.key] = None
@@ -251,10 +308,9 @@ class Index:
         """Note a change of state."""
         scope = self.scope(run.parent_id)
         scope.lane(run.lane).moved(old, new)
-        if run.iteration is not None and run.lane == MAIN_LANE:
-            scope.iterations[run.iteration].moved(old, new)
-            scope.open_iterations.add(run.iteration)
-            scope.changed[run.iteration] = None
+        if run.iteration is not None:
+            scope.iterations[run.iteration].lane(run.lane).moved(old, new)
+            scope.touch(run.iteration)
         if old not in TERMINAL:
             self._in(old).pop(run.id, None)
         if new not in TERMINAL:

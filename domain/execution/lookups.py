@@ -26,7 +26,13 @@ OUTPUTS: Final = "outputs"
 WORKERS: Final = "workers"
 """Name of the question whether a worker of the `group` lives: true or false."""
 
-WITHHELD: Final = frozenset({"secret", "credential", "decrypt", OUTPUTS})
+STORE: Final = "store"
+"""Name of the order to write `content` to the file at `uri`; its answer is the URI."""
+
+LINES: Final = "lines"
+"""Name of the question for the values in the file at `uri`, one a line, `most` of them."""
+
+WITHHELD: Final = frozenset({"secret", "credential", "decrypt", OUTPUTS, LINES})
 """Questions whose answers are not recorded: secrets, and what stands in a file of its own."""
 
 _ENCODER: Final = msgspec.json.Encoder(order="deterministic", enc_hook=str)
@@ -61,7 +67,8 @@ class StepLookups:
             return pure(self, arguments, scope)
         return self._answered(name, arguments)
 
-    def _answered(self, name: str, arguments: Mapping[str, Any]) -> Any:
+    def _answered(self, name: str, arguments: Mapping[str, Any], content: str | None = None) -> Any:
+        """Return the answer to a question; what is to be written is no part of its key."""
         key = f"{name}{_ENCODER.encode(dict(arguments)).decode()}"
         answer = self.context.answers.get(key)
         if answer is None:
@@ -70,7 +77,7 @@ class StepLookups:
                 Question(
                     key=key,
                     name=name,
-                    arguments=dict(arguments),
+                    arguments=dict(arguments) | ({} if content is None else {"content": content}),
                     tenant=state.tenant,
                     namespace=state.namespace,
                     execution_id=state.id,
@@ -92,6 +99,30 @@ class StepLookups:
         """
         found = self._answered(OUTPUTS, {"uri": uri})
         return found if isinstance(found, dict) else {}
+
+    def stored(self, uri: str, value: dict[str, Any]) -> str:
+        """Have a value written to a file in internal storage, as one line of JSON.
+
+        Done anew the file is overwritten: it is there before the step's events are.
+
+        Returns:
+            Its URI.
+
+        Raises:
+            LookupNeeded: it must be written first.
+            Fault: it cannot be written.
+        """
+        content = _ENCODER.encode(value).decode() + "\n"
+        return str(self._answered(STORE, {"uri": uri}, content))
+
+    def lines(self, uri: str, most: int) -> list[str]:
+        """Return the values in a file, one a line.
+
+        Raises:
+            LookupNeeded: the file must be read first.
+            Fault: it cannot be read, or has more than `most` lines.
+        """
+        return [str(line) for line in self._answered(LINES, {"uri": uri, "most": most})]
 
     def has_workers(self, group: str) -> bool:
         """Tell whether a worker of a group lives.

@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from domain.errors import TidewheelError
+from domain.execution.plan import TaskPlan
+from domain.execution.state import TaskRun
 from domain.execution.turn import Turn
 from domain.flow.common import Output
 from domain.flow.inputs import typed_output
@@ -26,7 +28,7 @@ def flow_outputs(turn: Turn) -> tuple[dict[str, Any] | None, str | None]:
     rendered: dict[str, Any] = {}
     for output in declared:
         try:
-            rendered[output.id] = _rendered(turn, output)
+            rendered[output.id] = rendered_output(turn, output)
         except TidewheelError as error:
             if not output.required:
                 rendered[output.id] = None
@@ -57,7 +59,24 @@ def outputs_for_parent(turn: Turn, outputs: dict[str, Any] | None) -> dict[str, 
     return told
 
 
-def _rendered(turn: Turn, output: Output) -> Any:
+def rendered_output(
+    turn: Turn, output: Output, task: TaskPlan | None = None, run: TaskRun | None = None
+) -> Any:
+    """Return the value of an output in its type.
+
+    Args:
+        turn: the step.
+        output: of the flow, or of a task.
+        task: the task that declares it; None: the flow.
+        run: the task run as whom its templates look around.
+
+    Raises:
+        TidewheelError: it cannot be rendered, or its type refuses it.
+        LookupNeeded: the outside world must be asked first.
+    """
     said = output.value
-    value = turn.render_typed(said) if isinstance(said, str) else turn.render_deep(said)
+    if isinstance(said, str):
+        value = turn.render_typed(said, task, run)
+    else:
+        value = turn.render_deep(said, task, run)
     return typed_output(output, value)

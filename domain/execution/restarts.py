@@ -132,12 +132,34 @@ def _is_beside(turn: Turn, run: TaskRun) -> bool:
     )
 
 
-def _beside(turn: Turn, again: Iterable[TaskRun]) -> list[str]:
-    """Return the ids of task runs that a restart takes out."""
-    ids = [run.id for run in turn.state.task_runs.values() if _is_beside(turn, run)]
+def _beside(turn: Turn, again: Iterable[TaskRun], *, forced: TaskRun | None = None) -> list[str]:
+    """Return the ids of task runs that are taken out, for `again` or what follows `forced` to run.
+
+    The blocks of a Loop's iteration stay where the iteration is over and nothing in it runs again.
+    """
+    moved = [*again] if forced is None else [forced]
+    anew = {
+        (place.parent_id, place.iteration)
+        for run in moved
+        for place in (run, *turn.ancestors(run))
+        if place.isolated
+    }
+
+    def has_its_turn_again(run: TaskRun) -> bool:
+        if run.lane == MAIN_LANE:
+            return False
+        if not run.isolated or (run.parent_id, run.iteration) in anew:
+            return True
+        return run.iteration not in turn.index.scope(run.parent_id).over
+
+    ids = {
+        run.id: None
+        for run in turn.state.task_runs.values()
+        if has_its_turn_again(run) or any(map(has_its_turn_again, turn.ancestors(run)))
+    }
     for run in again:
-        ids.extend(child.id for child in turn.descendants(run) if child.id not in ids)
-    return ids
+        ids.update((child.id, None) for child in turn.descendants(run))
+    return list(ids)
 
 
 def _remove(turn: Turn, ids: list[str]) -> None:
@@ -173,7 +195,7 @@ def change_task_run_state(turn: Turn, command: c.ChangeTaskRunState) -> None:
         interrupt(turn, [run], command.state, forced=True)
         turn.emit(TaskRunStateForced(id=run.id, state=command.state))
         return
-    _remove(turn, _beside(turn, ()))
+    _remove(turn, _beside(turn, (), forced=run))
     turn.emit(TaskRunStateForced(id=run.id, state=command.state))
     if command.state is _S.CANCELLED:
         for ancestor in turn.ancestors(run):

@@ -125,6 +125,8 @@ class TaskRun(msgspec.Struct, omit_defaults=True):
     """Loops over a map: the keys of the values."""
     isolated: bool = False
     """Belongs to an iteration that nothing outside sees."""
+    stores: bool = False
+    """Loop: what its iterations hand out goes to files in internal storage."""
     body: StateType | None = None
     """WorkingDirectory: how the worker's part ended, while blocks of the executor follow."""
 

@@ -19,7 +19,6 @@ from domain.execution.context import (
     Answer,
     Context,
     FindFlow,
-    Question,
     Settings,
 )
 from domain.execution.divergence import Divergence, Tally, reason_of
@@ -28,8 +27,9 @@ from domain.execution.index import drop_index
 from domain.execution.machine import Needs, Step, give_up, missing_flow, step
 from domain.execution.record import EventRecord
 from domain.execution.recorded import (
+    Look,
+    answers_of,
     error_of,
-    question_of,
     reason_to_give_up,
     sealer,
     tag_of_event,
@@ -50,8 +50,6 @@ _KEPT: Final = 2_000
 
 Recall = Callable[[str, int], Execution | None]
 """Returns the fold of an execution up to (without) an offset of the partition of its events."""
-Look = Callable[[Question], Answer | None]
-"""Answers a question whose recorded answer was withheld; None: it cannot be known any more."""
 
 
 class Verifier:
@@ -189,7 +187,7 @@ class Verifier:
         made: bytes | None = None
         try:
             decoded = COMMANDS.decode(command)
-            answers = self._answers(recorded, state or decoded)
+            answers = answers_of(recorded, state or decoded, self._look)
             if answers is None:
                 self.tally.withheld += 1
                 self._fold(state, recorded)
@@ -310,23 +308,6 @@ class Verifier:
                 return
 
     # --- what a record rests on
-
-    def _answers(
-        self, recorded: EventRecord, of: Execution | ExecutionCommand
-    ) -> dict[str, Answer] | None:
-        """Return the recorded answers; None: one was withheld and cannot be known any more."""
-        answers: dict[str, Answer] = {}
-        for event in recorded.events:
-            if not isinstance(event, e.LookupAnswered):
-                continue
-            if not event.withheld or event.error is not None:
-                answers[event.key] = Answer(event.value, event.error)
-                continue
-            answer = None if self._look is None else self._look(question_of(event.key, of))
-            if answer is None:
-                return None
-            answers[event.key] = answer
-        return answers
 
     def _flow(
         self, command: ExecutionCommand, state: Execution | None, recorded: EventRecord | None

@@ -90,6 +90,8 @@ class _Graph:
         self.nodes: list[Json] = []
         self.edges: list[Json] = []
         self.clusters: list[Json] = []
+        self.looped: set[str] = set()
+        """Ids of nodes of loops' task runs."""
 
     def edge(self, source: str, target: str, kind: str | None = None, value: Any = None) -> None:
         """Add an edge."""
@@ -202,8 +204,12 @@ class _Graph:
     ) -> tuple[str, str]:
         """Add a task, or the cluster it opens; return where edges come in and go out."""
         uid = f"{cluster.uid}.{task.id}"
-        if run is not None and run.value is not None and branch.first == DYNAMIC:
+        is_looped = branch.first == DYNAMIC or branch.branch_type is not None
+        if run is not None and run.value is not None and is_looped:
             uid = f"{uid}.{run.value}"
+            if uid in self.looped:
+                uid = f"{uid}.{run.id}"  # a file may have a line twice
+            self.looped.add(uid)
         inner = branches_of(task)
         opened = self.options.subflows.get(uid) if isinstance(task, t.Subflow) else None
         if inner is None and opened is None:

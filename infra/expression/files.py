@@ -11,7 +11,9 @@ from typing import Any, Final
 import msgspec
 
 from domain.errors import InvalidInput, NotFound
+from domain.expression import to_text
 from domain.expression.errors import Fault, LimitFault
+from domain.expression.ion import read_ion
 from domain.ports.files import FileVersion, NamespaceFiles
 from domain.ports.stores import Blobs
 
@@ -63,6 +65,31 @@ class FileFunctions:
             raise LimitFault(f"The file '{path}' is too large to be read into an expression.")
         with self._blobs.open(uri) as file:
             return file.read().decode(errors="replace")
+
+    def lines(self, path: Any, most: int, longest: int) -> list[str]:
+        """Return the values in a file, one a line; lines without any are left out.
+
+        A line of Ion (JSON is Ion) gives its value as text, that of a list or struct as JSON;
+        any other line itself. Read line by line: no more than `longest` is held.
+
+        Raises:
+            Fault: it does not exist or may not be read.
+            LimitFault: it has more than `most` values, or they have more than `longest` bytes.
+        """
+        values: list[str] = []
+        size = 0
+        with self._blobs.open(self._existing(path, None, None)) as file:
+            while line := file.readline(longest + 1):
+                size += len(line)
+                if size > longest:
+                    raise LimitFault(_MANY.format(path=path, limit=f"{longest} bytes"))
+                text = line.decode(errors="replace").strip("\r\n")
+                if not text.strip():
+                    continue
+                if len(values) == most:
+                    raise LimitFault(_MANY.format(path=path, limit=f"{most} values"))
+                values.append(_value_of(text))
+        return values
 
     def uri(self, path: Any, namespace: Any, version: Any) -> str:
         """Return the URI of a namespace file, also of one that does not exist.
@@ -141,6 +168,24 @@ class FileFunctions:
             return self._files.find(self._tenant, namespace, path, version)
         except InvalidInput as error:
             raise Fault(str(error)) from None
+
+
+_MANY: Final = (
+    "The file '{path}' has more than {limit}, the most that one loop goes over: cut it into"
+    " several (io.kestra.plugin.core.storage.Split) and loop over their URIs"
+)
+_MARKED: Final = ("{", "[", "(", '"', "'")
+"""How a line begins that may be more than it says."""
+
+
+def _value_of(line: str) -> str:
+    if not line.lstrip().startswith(_MARKED):
+        return line
+    try:
+        values = read_ion(line)
+    except Fault:
+        return line
+    return to_text(values[0]) if len(values) == 1 else line
 
 
 def _path(path: Any) -> str:

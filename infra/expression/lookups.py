@@ -155,6 +155,17 @@ class RuntimeLookups:
             case _:
                 raise Fault(f"Function [{name}] is not available on this server.")
 
+    def lines(self, uri: str, most: int, longest: int) -> list[str]:
+        """Return the values in a file, one a line: see `FileFunctions.lines`.
+
+        Raises:
+            Fault: it cannot be read, or has too many.
+        """
+        try:
+            return self._files.lines(uri, most, longest)
+        except NotFound as error:
+            raise Fault(str(error)) from None
+
     def _secret(self, arguments: Mapping[str, Any]) -> Any:
         key, subkey = _text(arguments["key"], "key"), arguments["subkey"]
         value = self._found_secret(key, arguments["namespace"])

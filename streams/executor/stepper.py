@@ -48,8 +48,8 @@ COMMANDS: Codec[ExecutionCommand] = Codec(ExecutionCommand)
 _NOT_OURS = (LogUnavailable, UnreadableRecord, BrokenInvariant, OSError)
 """Errors of a step that say nothing about its execution."""
 _log = logging.getLogger(__name__)
-_MOST_ROUNDS = 1_000
-"""Rounds of questions and answers within one step."""
+_MOST_ROUNDS = 10_000
+"""Rounds of questions and answers within one step; a Loop asks one for each file that it stores."""
 
 
 class FlowSource(Protocol):

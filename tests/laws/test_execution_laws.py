@@ -13,14 +13,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from domain.execution import commands as c
-from domain.execution.context import Context
+from domain.execution.context import Answer, Context
 from domain.execution.lifecycle import TERMINAL, StateType
-from domain.execution.machine import Step, step
+from domain.execution.machine import Needs, Step, step
 from domain.execution.record import EventRecord
 from domain.execution.state import Breakpoint, Execution
 from domain.record.envelope import instant_of
 from tests.support.chaos import Chaos
-from tests.support.heart import World
+from tests.support.heart import World, usual_answer
 from tests.support.random_flows import CHILD, flows
 
 _COMMANDS = msgspec.json.Decoder(c.ExecutionCommand)
@@ -48,13 +48,16 @@ def restepped(world: World) -> list[bytes]:
             flow = world.flow("main", command.namespace, command.flow_id, command.flow_revision)
         else:
             flow = None
+        answers: dict[str, Answer] = {}
         context = Context(
             now=instant_of(int(time.timestamp() * 1000)),
             command_offset=offset,
+            answers=answers,
             find_flow=world.flow,
             encrypt=lambda text: text,
         )
-        result = step(flow, state, command, context)
+        while isinstance(result := step(flow, state, command, context), Needs):
+            answers |= {question.key: usual_answer(question) for question in result.questions}
         assert isinstance(result, Step)
         states[command.execution_id] = result.state
         if result.events:

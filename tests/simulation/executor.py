@@ -89,6 +89,10 @@ class TableOfAnswers:
         """Return the answer."""
         if question.name == "outputs":
             return Answer(value={"value": "large"})
+        if question.name == "lines":
+            return Answer(value=["x", "y", "x"])
+        if question.name == "store":
+            return Answer(value=question.arguments["uri"])
         return Answer(value=question.key)
 
 

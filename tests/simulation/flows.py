@@ -215,8 +215,11 @@ class _Maker:
                 task["concurrencyLimit"] = self.pick(0, 1, 2)
                 task["tasks"] = self.tasks(depth - 1, 2)
             case "Loop":
-                task["values"] = self.pick(["x", "y"], ["1", "2", "3"], {"k": "v"}, [])
+                task["values"] = self.pick(
+                    ["x", "y"], ["1", "2", "3"], {"k": "v"}, [], "kestra:///values"
+                )
                 task["concurrencyLimit"] = self.pick(0, 1, 2)
+                task["fetchType"] = self.pick("AUTO", "AUTO", "FETCH", "STORE")
                 task["transmitFailed"] = self.chance(60)
                 if self.chance(20):
                     self.racy = True

@@ -15,13 +15,12 @@ from typing import Any, Final
 import msgspec
 
 from domain.errors import LogUnavailable
-from domain.execution.context import Answer
 from domain.execution.fold import encode_state
 from domain.execution.verify import Verifier
 from domain.record.envelope import Record
 from domain.record.topics import EXECUTION_COMMANDS, EXECUTION_EVENTS, TASK_REQUESTS
 from tests.simulation.broker import START_MS, Broker, Member
-from tests.simulation.executor import Executor
+from tests.simulation.executor import Executor, TableOfAnswers
 from tests.simulation.flows import CLOCKWORK, FOLLOWER, POOL, Flows, draw_flow
 from tests.simulation.oracle import Broken, Oracle
 from tests.simulation.people import People
@@ -437,7 +436,7 @@ class World:
         """Step all that is recorded again: the same bytes must come of it (I2)."""
         logs = self.broker.logs
         for number in range(self.scenario.partitions):
-            verifier = Verifier(self.flows, look=lambda question: Answer(value=question.key))
+            verifier = Verifier(self.flows, look=TableOfAnswers().answer)
             commands, events = logs[EXECUTION_COMMANDS, number], logs[EXECUTION_EVENTS, number]
             for found in verifier.run(commands, events):
                 raise Broken(

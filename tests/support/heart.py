@@ -47,6 +47,17 @@ def flow_of(source: str, revision: int = 1) -> Flow:
     return read_flow(source, catalogue=CATALOGUE, revision=revision)
 
 
+def usual_answer(question: Question) -> Answer:
+    """Answer what has the same answer everywhere: files are written, and have three lines."""
+    match question.name:
+        case "store":
+            return Answer(question.arguments["uri"])
+        case "lines":
+            return Answer(["x", "y", "x"])
+        case _:
+            return Answer(error=question.key)
+
+
 class Worker:
     """Runs requests at once, in the world's time. Knows a few task types of its own."""
 
@@ -129,7 +140,7 @@ class World:
         self.steps = 0
         self.logs: list[LogEntry] = []
         self.files: dict[str, int] = {}
-        self.answers: Callable[[Question], Answer] = lambda question: Answer(error=question.key)
+        self.answers: Callable[[Question], Answer] = usual_answer
         self.slots: dict[str, FlowSlots] = {}
         self.worker = Worker(self)
         self.lives = 1

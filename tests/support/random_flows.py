@@ -116,8 +116,9 @@ class _Maker:
                 task["concurrencyLimit"] = self.pick(0, 1, 2)
                 task["tasks"] = self.tasks(depth - 1, 2)
             case "Loop":
-                task["values"] = self.pick(["x", "y"], ["1", "2", "3"], {"k": "v"})
+                task["values"] = self.pick(["x", "y"], ["1", "2", "3"], {"k": "v"}, "kestra:///v")
                 task["concurrencyLimit"] = self.pick(0, 1, 2)
+                task["fetchType"] = self.pick("AUTO", "STORE")
                 task["transmitFailed"] = self.chance(60)
                 if self.chance(30):
                     task["breakWhen"] = self.pick("{{ item.index == 1 }}", "{{ nothing.here }}")

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from domain.execution.ending import interrupt, milder
 from domain.execution.events import TaskRunEnded, TaskRunOpened
-from domain.execution.index import Lane, Scope
+from domain.execution.index import Iteration, Lane, Scope
 from domain.execution.lifecycle import BAD, StateType
 from domain.execution.plan import ERRORS, FINALLY, Branch, TaskPlan
 from domain.execution.state import MAIN_LANE, TaskRun
@@ -173,55 +173,63 @@ class FlowableRule:
 def advance_blocks(
     turn: Turn,
     parent: TaskRun | None,
-    scope: Scope,
+    scope: Scope | Iteration,
     *,
     errors: Branch,
     final: Branch,
     main: Callable[[], bool],
     complete: Callable[[], bool] | None = None,
     failed: bool | None = None,
+    value: str | None = None,
+    iteration: int | None = None,
 ) -> bool:
     """Advance the block whose turn it is: main tasks, `errors` once one failed, `finally`.
 
     Args:
         turn: the step.
         parent: the flowable's task run; None: the execution.
-        scope: its children.
+        scope: its children, or those of one iteration of a Loop.
         errors: tasks of the block `errors`.
         final: tasks of the block `finally`.
         main: advances the main tasks; returns True when they are over.
         complete: called when the main tasks ended well; returns False to go on instead.
         failed: whether the main tasks count as failed; None: when one of them has.
+        value: the iteration's value.
+        iteration: its number; None: the blocks are those of all iterations together.
 
     Returns:
         True when everything is over.
     """
-    finally_lane = scope.lanes.get(FINALLY)
+
+    def advance(lane: Lane, branch: Branch, *, past_failures: bool = False) -> bool:
+        return advance_sequence(
+            turn,
+            parent,
+            lane,
+            branch,
+            past_failures=past_failures,
+            value=value,
+            iteration=iteration,
+            isolated=iteration is not None,
+        )
+
+    def before_finally() -> bool:
+        main_lane = scope.lane(MAIN_LANE)
+        errors_lane = scope.found(ERRORS)
+        if errors_lane is not None and errors_lane.runs:
+            return advance(errors_lane, errors)
+        if main_lane.counts.get(_S.FAILED) if failed is None else failed:
+            return not errors or advance(scope.lane(ERRORS), errors)
+        if failed is None and has_stopped(main_lane):
+            return True
+        if not main():
+            return False
+        return complete is None or complete()
+
+    finally_lane = scope.found(FINALLY)
     if finally_lane is None or not finally_lane.runs:
-        if not _before_finally(turn, parent, scope, errors, main, complete, failed):
+        if not before_finally():
             return False
         if not final:
             return True
-    return advance_sequence(turn, parent, scope.lane(FINALLY), final, past_failures=True)
-
-
-def _before_finally(
-    turn: Turn,
-    parent: TaskRun | None,
-    scope: Scope,
-    errors: Branch,
-    main: Callable[[], bool],
-    complete: Callable[[], bool] | None,
-    failed: bool | None,
-) -> bool:
-    main_lane = scope.lane(MAIN_LANE)
-    errors_lane = scope.lanes.get(ERRORS)
-    if errors_lane is not None and errors_lane.runs:
-        return advance_sequence(turn, parent, errors_lane, errors)
-    if main_lane.counts.get(_S.FAILED) if failed is None else failed:
-        return not errors or advance_sequence(turn, parent, scope.lane(ERRORS), errors)
-    if failed is None and has_stopped(main_lane):
-        return True
-    if not main():
-        return False
-    return complete is None or complete()
+    return advance(scope.lane(FINALLY), final, past_failures=True)

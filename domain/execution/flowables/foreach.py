@@ -54,13 +54,24 @@ def rendered_values(
 ) -> list[Any] | dict[str, Any]:
     """Return what is looped over with its templates rendered: see `values_of`."""
     if isinstance(source, str):
-        rendered = turn.render(source, task, run)
-        try:
-            found = msgspec.json.decode(rendered)
-        except msgspec.DecodeError as error:
-            raise NotValues(f"Unable to read the values as JSON: {error}") from error
-    else:
-        found = turn.render_deep(source, task, run)
+        return read_values(turn.render(source, task, run))
+    return _list_or_map(turn.render_deep(source, task, run))
+
+
+def read_values(text: str) -> list[Any] | dict[str, Any]:
+    """Return what is looped over from its JSON text.
+
+    Raises:
+        NotValues: it is neither a list nor a map.
+    """
+    try:
+        found = msgspec.json.decode(text)
+    except msgspec.DecodeError as error:
+        raise NotValues(f"Unable to read the values as JSON: {error}") from error
+    return _list_or_map(found)
+
+
+def _list_or_map(found: Any) -> list[Any] | dict[str, Any]:
     if isinstance(found, tuple):
         found = list(found)
     if not isinstance(found, list | dict):
@@ -68,8 +79,15 @@ def rendered_values(
     return found
 
 
-def distinct(values: Iterable[Any]) -> list[str]:
+_NULLS: Final = "Found '{missing}' null values on Each, with values=[{shown}]"
+
+
+def distinct(values: Iterable[Any], nulls: str = _NULLS) -> list[str]:
     """Return values as text, each once: task runs and outputs are told apart by it.
+
+    Args:
+        values: in order.
+        nulls: what to say of values that are null: `missing` is their number, `shown` all values.
 
     Raises:
         NotValues: one is null, or there are too many.
@@ -78,7 +96,7 @@ def distinct(values: Iterable[Any]) -> list[str]:
     missing = sum(1 for value in found if value is None)
     if missing:
         shown = ", ".join("null" if value is None else to_text(value) for value in found)
-        raise NotValues(f"Found '{missing}' null values on Each, with values=[{shown[:1_000]}]")
+        raise NotValues(nulls.format(missing=missing, shown=shown[:1_000]))
     texts = list(dict.fromkeys(x if isinstance(x, str) else to_text(x) for x in found))
     if len(texts) > MOST:
         raise NotValues(
@@ -121,7 +139,7 @@ class EachRule(FlowableRule):
             over = advance_sequence(
                 turn,
                 run,
-                scope.iterations[iteration],
+                scope.iterations[iteration].main,
                 branch,
                 value=values[iteration],
                 iteration=iteration,

@@ -155,6 +155,24 @@ def test_what_rests_on_a_secret_is_believed_and_counted() -> None:
     assert (divergences, tally.withheld) == ([], 1)
 
 
+def test_the_lines_that_a_loop_went_over_are_known_from_its_opening() -> None:
+    flow = """
+id: f
+namespace: n
+tasks:
+  - id: loop
+    type: io.kestra.plugin.core.flow.Loop
+    values: kestra:///lines.ion
+    tasks: [{id: t, type: io.kestra.plugin.core.log.Log, message: x}]
+    finally: [{id: z, type: io.kestra.plugin.core.log.Log, message: x}]
+    outputs: [{id: o, type: STRING, value: "{{ item.value }}"}]
+"""
+    world = World(flow)
+    world.run()
+    divergences, tally = verified(log_of(world, flow))
+    assert (divergences, tally.withheld) == ([], 0)
+
+
 def test_what_the_configuration_said_to_expressions_counts() -> None:
     flow = FLOW.replace("kv('x')", "envs.x == 'yes'")
     world = World(CHILD, flow)

@@ -219,3 +219,32 @@ def test_the_graph_of_an_execution_shows_runs_once_per_value() -> None:
     shown = [node for node in graph["nodes"] if node.get("task", {}).get("id") == name]
     assert [node["taskRun"]["id"] for node in shown] == ["a", "b"]
     assert [node["values"] for node in shown] == [["a"], ["b"]]
+
+
+def test_the_blocks_of_a_loop_show_a_run_per_iteration() -> None:
+    log = "type: io.kestra.plugin.core.log.Log, message: x"
+    flow = read_flow(
+        f"""
+id: f
+namespace: n
+tasks:
+  - id: loop
+    type: io.kestra.plugin.core.flow.Loop
+    values: [a, b]
+    tasks: [{{id: t, {log}}}]
+    errors: [{{id: e, {log}}}]
+    finally: [{{id: z, {log}}}]
+""",
+        catalogue=CORE_CATALOGUE,
+    )
+    runs = [GraphRun(id="p", task_id="loop", shown={})]
+    runs += [
+        GraphRun(id=f"{task}{value}", task_id=task, parent_id="p", value=value, shown={})
+        for task in ("t", "e", "z")
+        for value in ("a", "b")
+    ]
+    runs.append(GraphRun(id="again", task_id="t", parent_id="p", value="a", shown={}))
+    graph = flow_graph(flow, GraphOptions(runs=runs))
+    ids = [node["uid"] for node in graph["nodes"]]
+    assert len(set(ids)) == len(ids)
+    assert {f"root.loop.{task}.{value}" for task in "tez" for value in "ab"} <= set(ids)

@@ -9,6 +9,7 @@ import pytest
 
 from domain.expression import ExpressionError, Limits, Scope, compile_template
 from domain.expression.chance import ksuid
+from domain.expression.errors import Fault, LimitFault
 from infra.expression import JqPool, Place, RuntimeLookups
 from tests.support.expressions import StubWorld
 
@@ -182,3 +183,36 @@ def test_public_holidays_are_those_of_the_country_and_its_part(
 
 def test_a_country_nobody_knows_is_told(world: StubWorld) -> None:
     fails(world, "{{ isPublicHoliday(date='2026-01-01', country='XX') }}", "XX")
+
+
+def lines(world: StubWorld, content: str, most: int = 10, longest: int = 1_000) -> list[str]:
+    uri = "kestra:///a/b/my-flow/executions/e1/values.ion"
+    world.blobs[uri] = content.encode()
+    return RuntimeLookups(world.ports(), Place.of(VARIABLES)).lines(uri, most, longest)
+
+
+def test_a_line_of_ion_is_its_value_as_text_and_any_other_line_itself(world: StubWorld) -> None:
+    content = '"one two"\r\n{a:1,b:["x"]}\n\n[1, 2]\nplain text, {as} it is\n{broken\n3.0'
+    assert lines(world, content) == [
+        "one two",
+        '{"a":1,"b":["x"]}',
+        "[1,2]",
+        "plain text, {as} it is",
+        "{broken",
+        "3.0",
+    ]
+
+
+def test_a_file_of_too_many_values_is_refused_with_what_to_do(world: StubWorld) -> None:
+    assert lines(world, "a\nb\n", most=2) == ["a", "b"]
+    with pytest.raises(LimitFault, match=r"has more than 2 values.*Split"):
+        lines(world, "a\nb\nc", most=2)
+    with pytest.raises(LimitFault, match="more than 5 bytes"):
+        lines(world, "a" * 100, longest=5)
+
+
+def test_lines_of_a_file_of_somebody_else_are_refused(world: StubWorld) -> None:
+    world.blobs["kestra:///z/f/executions/e9/values.ion"] = b"a"
+    lookups = RuntimeLookups(world.ports(), Place.of(VARIABLES))
+    with pytest.raises(Fault, match="not a file of this execution"):
+        lookups.lines("kestra:///z/f/executions/e9/values.ion", 10, 100)

@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 
 from domain.execution import commands as c
+from domain.execution.context import Answer, Question
 from domain.execution.state import Execution
-from tests.support.heart import World, order, runs, states
+from tests.support.heart import World, order, runs, states, usual_answer
 
 LOG = "type: io.kestra.plugin.core.log.Log, message: x"
 RETURN = "type: io.kestra.plugin.core.debug.Return"
@@ -184,3 +185,132 @@ tasks:
 """).run()
     assert [run.outputs for run in runs(execution, "t")] == [{"value": "k1"}, {"value": "l1"}]
     assert len(runs(execution, "u")) == 2
+
+
+def stored(there: World) -> dict[str, str]:
+    """Have files written into a dictionary, and return it."""
+    files: dict[str, str] = {}
+
+    def answer(question: Question) -> Answer:
+        if question.name == "store":
+            files[question.arguments["uri"]] = question.arguments["content"]
+        return usual_answer(question)
+
+    there.answers = answer
+    return files
+
+
+@pytest.mark.parametrize(
+    ("values", "fetch", "stores"),
+    [
+        ("[x, y, x]", "AUTO", False),
+        ("kestra:///values.ion", "AUTO", True),
+        ("kestra:///values.ion", "FETCH", False),
+        ("[x, y]", "STORE", True),
+    ],
+)
+def test_outputs_go_to_files_where_the_loop_says_so_or_its_values_come_from_one(
+    values: str, fetch: str, stores: bool
+) -> None:
+    there = world(f"""
+tasks:
+  - id: my_loop
+    type: {LOOP}
+    values: {values}
+    fetchType: {fetch}
+    concurrencyLimit: 1
+    breakWhen: "{{{{ iteration.outputs.said == 'nothing' }}}}"
+    tasks: [{{id: t, {LOG}}}]
+    outputs: [{{id: said, type: STRING, value: "{{{{ item.value }}}}{{{{ item.index }}}}"}}]
+""")
+    files = stored(there)
+    execution = there.run()
+    found = [x["outputs"] for x in outputs(execution, "my_loop")["outputs"]]
+    if not stores:
+        assert found[1] == {"said": "y1"}
+        assert not files
+        return
+    assert [entry["uri"] for entry in found] == list(files)
+    run_id = runs(execution, "my_loop")[0].id
+    folder = f"kestra:///n/f/executions/{execution.id}/tasks/my-loop/{run_id}"
+    assert files[f"{folder}/1.ion"] == '{"said":"y1"}\n'
+    assert there.refolded()[execution.id] == execution
+
+
+def test_a_file_gives_one_iteration_a_line_however_often_a_line_stands_there() -> None:
+    execution = world(f"""
+tasks:
+  - id: loop
+    type: {LOOP}
+    values: "{{{{ 'kestra:///values.ion' }}}}"
+    tasks: [{{id: t, {RETURN}, format: "{{{{ item.value }}}}{{{{ item.index }}}}"}}]
+""").run()
+    assert [run.outputs for run in runs(execution, "t")] == [
+        {"value": "x0"},
+        {"value": "y1"},
+        {"value": "x2"},
+    ]
+    assert outputs(execution)["outputs"][2]["item"] == {"iteration": 2, "value": "x"}
+
+
+@pytest.mark.parametrize("name", ["store", "lines"])
+def test_a_file_that_cannot_be_reached_fails_the_loop_with_the_reason(name: str) -> None:
+    there = world(f"""
+tasks:
+  - id: loop
+    type: {LOOP}
+    values: kestra:///values.ion
+    concurrencyLimit: 1
+    tasks: [{{id: t, {LOG}}}]
+    outputs: [{{id: said, type: STRING, value: "{{{{ item.value }}}}"}}]
+""")
+    there.answers = lambda question: (
+        Answer(error="no disk") if question.name == name else usual_answer(question)
+    )
+    execution = there.run()
+    assert states(execution)["loop"] == "FAILED"
+    assert len(runs(execution, "t")) == (1 if name == "store" else 0)
+    assert any("no disk" in entry.message for entry in there.logs)
+
+
+def test_outputs_have_their_type_and_may_be_left_out_where_they_are_not_required() -> None:
+    there = world(f"""
+tasks:
+  - id: loop
+    type: {LOOP}
+    values: ["1", b]
+    transmitFailed: false
+    tasks: [{{id: t, {LOG}}}]
+    outputs:
+      - {{id: n, type: INT, value: "{{{{ item.value }}}}"}}
+      - {{id: m, type: STRING, required: false, value: "{{{{ nothing.here }}}}"}}
+""")
+    execution = there.run()
+    assert [(x["state"], x["outputs"]) for x in outputs(execution)["outputs"]] == [
+        ("SUCCESS", {"n": 1, "m": None}),
+        ("FAILED", {"m": None}),
+    ]
+
+
+def test_the_rendered_values_are_not_rendered_again() -> None:
+    execution = world(f"""
+inputs: [{{id: said, type: STRING}}]
+tasks:
+  - id: loop
+    type: {LOOP}
+    values: "{{{{ inputs.said }}}}"
+    tasks: [{{id: t, {RETURN}, format: "{{{{ item.value }}}}"}}]
+""").run(inputs={"said": '["{{ flow.id }}"]'})
+    assert [run.outputs for run in runs(execution, "t")] == [{"value": "{{ flow.id }}"}]
+
+
+def test_a_null_among_the_values_fails_the_loop() -> None:
+    there = world(f"""
+tasks:
+  - id: loop
+    type: {LOOP}
+    values: [a, null]
+    tasks: [{{id: t, {LOG}}}]
+""")
+    assert states(there.run()) == {"loop": "FAILED"}
+    assert "Found a null value inside the iteration values=[a, null]" in there.logs[-1].message
