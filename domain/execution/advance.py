@@ -57,13 +57,51 @@ def advance(turn: Turn) -> None:
         if not ended and not turn.may_start and not turn.state.is_held:
             index.rest()
             return
-        if index.startable:
+        if index.startable and _others_first(turn):
             _start(turn, index.startable.popleft())
         elif index.touched:
-            _look_at(turn, next(iter(index.touched)))
+            _look_at(turn, _next_scope(turn))
         else:
             pause_while_loops_wait(turn)
             return
+
+
+def _others_first(turn: Turn) -> bool:
+    """Bring what does not pause to the front of what waits to be started.
+
+    A pause takes hold when all that can start beside it has started, wherever it is written.
+
+    Returns:
+        Whether the front may start now: false while only pauses are there and a scope could still
+        bring forth something else.
+    """
+    index = turn.index
+    waiting = index.startable
+    if turn.state.is_held:
+        return True
+    for _ in range(len(waiting)):
+        if not _pauses(turn, waiting[0]):
+            return True
+        waiting.rotate(-1)
+    return not index.touched
+
+
+def _next_scope(turn: Turn) -> str:
+    """Return the scope to look at next: that of an approval, which may pause, after the others."""
+    index = turn.index
+    first = next(iter(index.touched))
+    if len(index.touched) == 1 or turn.state.is_held:
+        return first
+    for key in index.touched:
+        run = turn.state.task_runs.get(key)
+        if run is None or not _pauses(turn, run):
+            return key
+    return first
+
+
+def _pauses(turn: Turn, run: TaskRun) -> bool:
+    task = turn.task_of(run)
+    return task is not None and isinstance(task.task, t.Pause | t.Approval)
 
 
 def _start(turn: Turn, run: TaskRun) -> None:

@@ -61,6 +61,26 @@ tasks:
     assert states(execution)["b"] == "SUCCESS"
 
 
+@pytest.mark.parametrize("first", ["Pause", "Approval"])
+def test_what_can_start_beside_a_pause_starts_wherever_the_pause_is_written(first: str) -> None:
+    world = World(
+        flow(f"""
+tasks:
+  - id: p
+    type: {FLOW}Parallel
+    tasks:
+      - {{id: wait, type: {FLOW}{first}}}
+      - {{id: a, {SLEEP}}}
+      - {{id: s, type: {FLOW}Sequential, tasks: [{{id: b, {LOG}}}, {{id: c, {LOG}}}]}}
+""")
+    )
+    execution = world.run()
+    assert execution.state.current.value == "PAUSED"
+    assert states(execution) == {
+        "p": "RUNNING", "wait": "PAUSED", "s": "RUNNING", "a": "SUCCESS", "b": "SUCCESS",
+    }  # fmt: skip
+
+
 def test_two_pauses_side_by_side_need_two_resumes() -> None:
     world = World(
         flow(f"""
