@@ -135,7 +135,11 @@ class TaskPlan:
         return NOTHING if self.run_if is None else references(self.run_if)
 
 
-_ALWAYS: Final = References(frozenset({("flow",), ("execution",), ("task",), ("taskrun",)}))
+_ALWAYS: Final = References(
+    frozenset({("flow",), ("execution",), ("task",), ("taskrun",)})
+    # whose files may be read beside the execution's own
+    | {("trigger", name) for name in ("executionId", "namespace", "flowId")}
+)
 _NO_BRANCH: Final = Branch()
 
 

@@ -143,9 +143,15 @@ class Variables:
         return nested_labels(self._state.labels)
 
     def _trigger(self, references: References, task: TaskPlan | None, run: TaskRun | None) -> Any:
-        del references, task, run
+        del task, run
         trigger = self._state.trigger
-        return None if trigger is None else trigger.variables
+        if trigger is None or references.everything:
+            return None if trigger is None else trigger.variables
+        paths = [path for path in references.paths if path[0] == "trigger"]
+        if ("trigger",) in paths:
+            return trigger.variables
+        named = {path[1] for path in paths}
+        return {key: value for key, value in trigger.variables.items() if key in named}
 
     def _vars(self, references: References, task: TaskPlan | None, run: TaskRun | None) -> Any:
         del references, task, run

@@ -303,6 +303,42 @@ tasks:
     assert requests["d"].variables["vars"] == {"v": 1}
 
 
+def test_requests_of_a_child_name_the_execution_whose_files_it_may_read() -> None:
+    child = """
+id: child
+namespace: m
+inputs: [{id: file, type: STRING}]
+tasks:
+  - {id: a, type: io.kestra.plugin.core.debug.Return, format: "{{ inputs.file }}"}
+  - {id: b, type: io.kestra.plugin.core.debug.Return, format: "{{ trigger.taskId }}"}
+"""
+    world = World(
+        """
+id: parent
+namespace: n
+tasks:
+  - id: sub
+    type: io.kestra.plugin.core.flow.Subflow
+    namespace: m
+    flowId: child
+    inputs: {file: x}
+""",
+        child,
+    )
+    requests: dict[str, TaskRequest] = {}
+    dispatch = world._dispatch
+
+    def keep(request: TaskRequest) -> None:
+        requests[request.task["id"]] = request
+        dispatch(request)
+
+    world._dispatch = keep  # type: ignore[method-assign]
+    parent = world.run("parent")
+    source = {"executionId": parent.id, "namespace": "n", "flowId": "parent"}
+    assert requests["a"].variables["trigger"] == source
+    assert requests["b"].variables["trigger"] == {**source, "taskId": "sub"}
+
+
 def test_the_state_survives_a_snapshot_in_the_middle() -> None:
     world = World(TWO)
     execution_id = world.start()
