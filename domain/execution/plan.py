@@ -54,8 +54,11 @@ _PARTS: Final = t.FLOW_PACKAGE + "ForEachItem$ForEachItem"
 def parts_of(owner: t.ForEachItem) -> tuple[Task, ...]:
     """Return the three tasks that a ForEachItem consists of."""
     batch = owner.batch
-    cut = {"rows": batch.rows, "partitions": batch.partitions, "bytes": batch.bytes}
-    cut |= {"regexPattern": batch.regex_pattern, "separator": batch.separator}
+    cut = {"bytes": batch.bytes, "partitions": batch.partitions, "rows": batch.rows}
+    cut["regexPattern"] = batch.regex_pattern
+    if all(value is None for value in cut.values()):
+        cut["rows"] = 1
+    cut["separator"] = batch.separator
     split = t.PluginTask(
         id=owner.id + SPLIT,
         type="io.kestra.plugin.core.storage.Split",

@@ -86,7 +86,7 @@ class Worker:
                     return S.SUCCESS, {"values": render_deep(task.get("values"), scope)}, None
                 case "Split":
                     source = compile_template(str(task["from"])).render(scope)
-                    rows = int(render_deep(str(task.get("rows", 1)), scope))
+                    rows = int(render_deep(str(task["rows"]), scope))
                     count = -(-self.world.files[source] // rows)
                     parts = [f"kestra:///{task['id']}/{number}" for number in range(count)]
                     return S.SUCCESS, {"uris": parts}, None
