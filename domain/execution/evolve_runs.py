@@ -270,7 +270,11 @@ def _run_suspended(state: Execution, event: e.TaskRunSuspended, at: datetime) ->
 
 
 def _run_restarted(state: Execution, event: e.TaskRunRestarted, at: datetime) -> None:
-    _move(state, state.task_runs[event.id], StateType.RESTARTED, at)
+    run = state.task_runs[event.id]
+    attempt = run.last_attempt
+    if attempt is not None and attempt.state.current not in TERMINAL:
+        attempt.state.move(StateType.KILLED, at)  # it was waiting
+    _move(state, run, StateType.RESTARTED, at)
 
 
 def _run_forced(state: Execution, event: e.TaskRunStateForced, at: datetime) -> None:

@@ -100,6 +100,15 @@ tasks:
     assert execution.state.current.value == "SUCCESS"
 
 
+def test_a_restart_ends_the_attempt_that_waited() -> None:
+    world = World(flow(f"tasks: [{{id: p, type: {FLOW}Pause}}]"))
+    execution = world.run()
+    world.tell(c.RestartExecution, execution)
+    world.settle()
+    attempts = [attempt.state.current.value for attempt in runs(execution, "p")[0].attempts]
+    assert attempts == ["KILLED", "RUNNING"]
+
+
 @pytest.mark.parametrize(
     ("behavior", "state"),
     [("RESUME", "SUCCESS"), ("WARN", "WARNING"), ("FAIL", "FAILED"), ("CANCEL", "CANCELLED")],
