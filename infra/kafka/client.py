@@ -43,12 +43,15 @@ _PASSING_SOON = frozenset(
         KafkaError._TIMED_OUT,  # noqa: SLF001
         KafkaError._TRANSPORT,  # noqa: SLF001
         KafkaError._UNKNOWN_PARTITION,  # noqa: SLF001 (not known again yet, after a restart)
+        KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
+        KafkaError.COORDINATOR_NOT_AVAILABLE,
         KafkaError.LEADER_NOT_AVAILABLE,
+        KafkaError.NOT_COORDINATOR,
         KafkaError.NOT_LEADER_FOR_PARTITION,
         KafkaError.UNKNOWN_TOPIC_OR_PART,
     }
 )
-"""Leaders are being chosen, or the broker starts again."""
+"""Leaders or coordinators are being chosen, or the broker starts again."""
 _AGAIN_SECONDS = 0.05
 
 

@@ -78,7 +78,8 @@ class KafkaReader:
         def ask() -> tuple[int, int]:
             # each time by another client: one that lost its broker may not find the leader again
             with self._consumer() as consumer:
-                return consumer.get_watermark_offsets(place, timeout=_BOUNDS_SECONDS)
+                first, end = consumer.get_watermark_offsets(place, timeout=_BOUNDS_SECONDS)
+            return first, end
 
         return insist(f"ask the bounds of {place.topic}/{partition}", ask, _AWAY_SECONDS)
 
@@ -231,4 +232,4 @@ def _consumer(options: LogOptions, *, eof: bool, wait: timedelta, **special: Any
 
 
 def _ended(error: KafkaError) -> bool:
-    return error.code() == KafkaError._PARTITION_EOF  # noqa: SLF001 (librdkafka's own codes)
+    return bool(error.code() == KafkaError._PARTITION_EOF)  # noqa: SLF001 (librdkafka's own codes)

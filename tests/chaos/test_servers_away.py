@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 from pathlib import Path
 from threading import Event
+from typing import Any
 
 import pytest
 
@@ -24,6 +25,8 @@ pytestmark = [pytest.mark.process, pytest.mark.servers]
 
 AWAY = 8.0
 """Seconds: longer than a session, so that every member of every group is thrown out."""
+TIMES = 2
+"""How often; the client of ADR 6 was chosen with 18."""
 
 
 @pytest.mark.parametrize("name", ["kafka_server", "opensearch_server"])
@@ -35,15 +38,9 @@ def test_everything_goes_on_by_itself_when_a_server_comes_back(
         server: Server = request.getfixturevalue(name)
         load = Load(running.rest)
         load.prepare()
-        load.begin(42)
-        until(lambda: len(load.accepted) > 20, "the load being under way")
         pids = running.supervisor.pids
-        server.child.send(signal.SIGSTOP)
-        try:
-            Event().wait(AWAY)
-        finally:
-            server.child.send(signal.SIGCONT)
-        rows = load.finish()
+        rows = [_away_once(load, server) for _ in range(TIMES)][-1]
+        assert len(rows) >= TIMES * 42
         load.check(rows)
         assert running.supervisor.pids == pids, "no process has ended"
         streams = {row["id"]: running.rest.events(row["id"]) for row in rows}
@@ -53,3 +50,16 @@ def test_everything_goes_on_by_itself_when_a_server_comes_back(
         check_streams(history, streams)
         check_once(history)
         check_read_models(history, rows)
+
+
+def _away_once(load: Load, server: Server) -> list[dict[str, Any]]:
+    """Begin the load, stop the server in the middle, let it go on; return all rows at the end."""
+    before = len(load.accepted)
+    load.begin(42)
+    until(lambda: len(load.accepted) > before + 10, "the load being under way")
+    server.child.send(signal.SIGSTOP)
+    try:
+        Event().wait(AWAY)
+    finally:
+        server.child.send(signal.SIGCONT)
+    return load.finish()
