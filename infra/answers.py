@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
 from domain.execution.context import Answer, Question
-from domain.execution.lookups import LINES, OUTPUTS, STORE, WORKERS
+from domain.execution.lookups import LINE_COUNT, LINES, OUTPUTS, STORE, WORKERS
 from domain.expression import ExpressionError, Fault, Scope
 from infra.expression.lookups import Place, RuntimeLookups, World
 
 _log = logging.getLogger(__name__)
-_LONGEST: Final = 750_000
-"""Bytes of a file that a Loop goes over: its values are kept in one record of the log."""
+_LONGEST: Final = 200_000
+"""Bytes of a file of values that a step of a Loop reads: they stand twice in its record."""
 
 
 class RuntimeAnswers:
@@ -54,9 +54,8 @@ class RuntimeAnswers:
                 content = str(question.arguments["content"]).encode()
                 return Answer(value=self._world.blobs.put(question.arguments["uri"], content))
             lookups = RuntimeLookups(self._world, place)
-            if question.name == LINES:
-                uri, most = str(question.arguments["uri"]), int(question.arguments["most"])
-                return Answer(value=lookups.lines(uri, most, _LONGEST))
+            if question.name in (LINES, LINE_COUNT):
+                return Answer(value=_of_lines(lookups, question))
             value = lookups.call(question.name, question.arguments, Scope({}))
         except (Fault, ExpressionError) as error:
             return Answer(error=str(error))
@@ -64,3 +63,11 @@ class RuntimeAnswers:
             _log.exception("the function %s could not be answered", question.name)
             return Answer(error=f"{question.name} failed: {type(error).__name__}")
         return Answer(value=value)
+
+
+def _of_lines(lookups: RuntimeLookups, question: Question) -> Any:
+    uri, most = str(question.arguments["uri"]), int(question.arguments["most"])
+    if question.name == LINE_COUNT:
+        return lookups.line_count(uri, most, _LONGEST)
+    values, following = lookups.lines(uri, int(question.arguments["at"]), most, _LONGEST)
+    return {"values": values, "next": following}

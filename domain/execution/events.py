@@ -316,6 +316,8 @@ class TaskRunOpened(Event, tag="taskrun.opened"):
     outputs: dict[str, Any] | None = None
     stores: bool = False
     """Loop: what its iterations hand out goes to files in internal storage."""
+    source: str | None = None
+    """Loop: URI of the file whose lines are the values, read as iterations begin."""
 
 
 class TaskRunReopened(Event, tag="taskrun.reopened"):
@@ -352,6 +354,8 @@ class IterationEnded(Event, tag="iteration.ended"):
     iteration: int
     state: StateType
     outputs: dict[str, Any] = {}
+    value: str | None = None
+    """Its value, where the loop does not keep them."""
 
 
 class TaskRunBodyEnded(Event, tag="taskrun.body-ended"):

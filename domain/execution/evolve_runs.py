@@ -26,7 +26,7 @@ RUNNING: Final = "runningIterations"
 def copy_of(run: TaskRun) -> TaskRun:
     """Return a task run that shares nothing that changes."""
     outputs = run.outputs
-    if outputs is not None and TERMINATED in outputs and run.values is not None:
+    if outputs is not None and TERMINATED in outputs and run.loops:
         outputs = {**outputs, OUTPUTS: list(outputs[OUTPUTS])}
     return TaskRun(
         id=run.id,
@@ -46,6 +46,7 @@ def copy_of(run: TaskRun) -> TaskRun:
         keys=run.keys,
         isolated=run.isolated,
         stores=run.stores,
+        source=run.source,
     )
 
 
@@ -64,14 +65,14 @@ def _move(state: Execution, run: TaskRun, to: StateType, at: datetime) -> None:
             _forget_iteration(state, run)
         if to is StateType.RUNNING:
             count_running(run, state.task_runs)
-    elif to in TERMINAL and RUNNING in (run.outputs or ()) and run.values is not None:
+    elif to in TERMINAL and RUNNING in (run.outputs or ()) and run.loops:
         run.outputs = {**(run.outputs or {}), RUNNING: 0}
 
 
 def count_running(run: TaskRun, runs: Mapping[str, TaskRun]) -> None:
     """Note in the outputs of a Loop that runs again how many iterations were begun, not ended."""
     outputs = run.outputs
-    if outputs is None or RUNNING not in outputs or run.values is None:
+    if outputs is None or RUNNING not in outputs or not run.loops:
         return
     begun = {x.iteration for x in runs.values() if x.isolated and x.parent_id == run.id}
     run.outputs = {**outputs, RUNNING: len(begun) - sum(outputs[TERMINATED].values())}
@@ -165,8 +166,8 @@ def _opened(state: Execution, event: e.TaskRunOpened, at: datetime) -> None:
     _begin_attempt(run, at, EXECUTOR if event.submitted else None)
     if event.submitted:
         _move(state, run, StateType.SUBMITTED, at)
-    if event.values is not None:
-        run.values = event.values
+    if event.values is not None or event.source is not None:
+        run.values, run.source = event.values, event.source
         index = index_beside(state)
         if index is not None:
             index.scope(run.id).over.clear()
@@ -207,7 +208,9 @@ def _iteration_ended(state: Execution, event: e.IterationEnded, at: datetime) ->
     run = state.task_runs[event.id]
     outputs = run.outputs = dict(run.outputs or {})
     item: dict[str, Any] = {"iteration": event.iteration}
-    if run.values is not None:
+    if event.value is not None:
+        item["value"] = event.value
+    elif run.values is not None:
         item["value"] = run.values[event.iteration]
     if run.keys is not None:
         item["key"] = run.keys[event.iteration]

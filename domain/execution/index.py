@@ -216,7 +216,7 @@ class Index:
         """A step that waits for answers of the outside world."""
         for run in runs:
             self.add(run)
-            for entry in (run.outputs or {}).get("outputs", ()) if run.values else ():
+            for entry in (run.outputs or {}).get("outputs", ()) if run.loops else ():
                 # a Loop recorded the ends of its iterations in its outputs
                 self.scope(run.id).over.add(entry["item"]["iteration"])
         self.startable.clear()

@@ -29,10 +29,14 @@ WORKERS: Final = "workers"
 STORE: Final = "store"
 """Name of the order to write `content` to the file at `uri`; its answer is the URI."""
 
-LINES: Final = "lines"
-"""Name of the question for the values in the file at `uri`, one a line, `most` of them."""
+LINE_COUNT: Final = "lineCount"
+"""Name of the question how many values the file at `uri` has, one a line, at most `most`."""
 
-WITHHELD: Final = frozenset({"secret", "credential", "decrypt", OUTPUTS, LINES})
+LINES: Final = "lines"
+"""Name of the question for at most `most` values of the file at `uri`, from the byte `at` on: a map
+of `values` and of `next`, the byte that follows them."""
+
+WITHHELD: Final = frozenset({"secret", "credential", "decrypt", OUTPUTS})
 """Questions whose answers are not recorded: secrets, and what stands in a file of its own."""
 
 _ENCODER: Final = msgspec.json.Encoder(order="deterministic", enc_hook=str)
@@ -115,14 +119,32 @@ class StepLookups:
         content = _ENCODER.encode(value).decode() + "\n"
         return str(self._answered(STORE, {"uri": uri}, content))
 
-    def lines(self, uri: str, most: int) -> list[str]:
-        """Return the values in a file, one a line.
+    def line_count(self, uri: str, most: int) -> int:
+        """Return how many values a file has, one a line.
 
         Raises:
             LookupNeeded: the file must be read first.
-            Fault: it cannot be read, or has more than `most` lines.
+            Fault: it cannot be read, or has more than `most`.
         """
-        return [str(line) for line in self._answered(LINES, {"uri": uri, "most": most})]
+        return int(self._answered(LINE_COUNT, {"uri": uri, "most": most}))
+
+    def lines(self, uri: str, at: int, most: int) -> tuple[list[str], int]:
+        """Return some values of a file, one a line.
+
+        Args:
+            uri: the file.
+            at: byte from which on.
+            most: how many at most; there may be fewer, one at least.
+
+        Returns:
+            The values, and the byte that follows them.
+
+        Raises:
+            LookupNeeded: the file must be read first.
+            Fault: it cannot be read, or there is none any more.
+        """
+        found = self._answered(LINES, {"uri": uri, "at": at, "most": most})
+        return [str(value) for value in found["values"]], int(found["next"])
 
     def has_workers(self, group: str) -> bool:
         """Tell whether a worker of a group lives.

@@ -10,7 +10,6 @@ import msgspec
 from domain.execution import events as e
 from domain.execution.commands import CreateExecution, ExecutionCommand
 from domain.execution.context import Answer, Encrypt, Question
-from domain.execution.lookups import LINES
 from domain.execution.record import EventRecord
 from domain.execution.state import Execution
 from domain.log import Level
@@ -62,26 +61,15 @@ def sealer(recorded: EventRecord) -> Encrypt | None:
 def answers_of(
     recorded: EventRecord, of: Execution | ExecutionCommand, look: Look | None
 ) -> dict[str, Answer] | None:
-    """Return the answers that a step rested on; None: one was withheld and cannot be known.
-
-    The lines of a file that a Loop goes over stand in the event of its opening, just before.
-    """
+    """Return the answers that a step rested on; None: one was withheld and cannot be known."""
     answers: dict[str, Answer] = {}
-    values: list[str] | None = None
     for event in recorded.events:
-        if isinstance(event, e.TaskRunOpened):
-            values = event.values
         if not isinstance(event, e.LookupAnswered):
             continue
         if not event.withheld or event.error is not None:
             answers[event.key] = Answer(event.value, event.error)
             continue
-        question = question_of(event.key, of)
-        answer: Answer | None
-        if question.name == LINES and values is not None:
-            answer = Answer(values)
-        else:
-            answer = None if look is None else look(question)
+        answer = None if look is None else look(question_of(event.key, of))
         if answer is None:
             return None
         answers[event.key] = answer

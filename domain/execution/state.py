@@ -127,8 +127,15 @@ class TaskRun(msgspec.Struct, omit_defaults=True):
     """Belongs to an iteration that nothing outside sees."""
     stores: bool = False
     """Loop: what its iterations hand out goes to files in internal storage."""
+    source: str | None = None
+    """Loop: URI of the file whose lines are the values; they are not kept in `values` then."""
     body: StateType | None = None
     """WorkingDirectory: how the worker's part ended, while blocks of the executor follow."""
+
+    @property
+    def loops(self) -> bool:
+        """True for a loop that has been opened."""
+        return self.values is not None or self.source is not None
 
     @property
     def last_attempt(self) -> Attempt | None:

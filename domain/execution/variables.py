@@ -183,7 +183,7 @@ class Variables:
         while run is not None:
             parent = self._state.task_runs.get(run.parent_id) if run.parent_id else None
             if run.isolated and parent is not None:
-                items.append(item_variable(parent, run.iteration or 0))
+                items.append(item_variable(parent, run))
             run = parent
         if not items:
             return None
@@ -290,11 +290,10 @@ def taskrun_variable(run: TaskRun) -> dict[str, Any]:
     return made
 
 
-def item_variable(loop: TaskRun, iteration: int) -> dict[str, Any]:
-    """Return the variable `item` of an iteration of a Loop."""
-    item: dict[str, Any] = {"index": iteration}
-    if loop.values is not None:
-        item["value"] = loop.values[iteration]
+def item_variable(loop: TaskRun, run: TaskRun) -> dict[str, Any]:
+    """Return the variable `item` of the iteration of a Loop to which a task run belongs."""
+    iteration = run.iteration or 0
+    item: dict[str, Any] = {"index": iteration, "value": run.value}
     if loop.keys is not None:
         item["key"] = loop.keys[iteration]
     return item

@@ -6,7 +6,8 @@ namespace file, by path or `nsfile://` URI. Anything else is refused, local file
 
 from __future__ import annotations
 
-from typing import Any, Final
+from collections.abc import Iterator
+from typing import Any, BinaryIO, Final
 
 import msgspec
 
@@ -66,30 +67,47 @@ class FileFunctions:
         with self._blobs.open(uri) as file:
             return file.read().decode(errors="replace")
 
-    def lines(self, path: Any, most: int, longest: int) -> list[str]:
-        """Return the values in a file, one a line; lines without any are left out.
-
-        A line of Ion (JSON is Ion) gives its value as text, that of a list or struct as JSON;
-        any other line itself. Read line by line: no more than `longest` is held.
+    def line_count(self, path: Any, most: int, longest: int) -> int:
+        """Return how many values a file has, one a line; lines without any do not count.
 
         Raises:
             Fault: it does not exist or may not be read.
-            LimitFault: it has more than `most` values, or they have more than `longest` bytes.
+            LimitFault: it has more than `most` values, or one of more than `longest` bytes.
+        """
+        count = 0
+        with self._blobs.open(self._existing(path, None, None)) as file:
+            for _ in _lines(file, path, longest):
+                count += 1
+                if count > most:
+                    raise LimitFault(
+                        f"The file '{path}' has more than {most} values, the most that one loop"
+                        " goes over: cut it into several (io.kestra.plugin.core.storage.Split)"
+                        " and loop over their URIs"
+                    )
+        return count
+
+    def lines(self, path: Any, at: int, most: int, longest: int) -> tuple[list[str], int]:
+        """Return some values of a file, one a line, and the byte that follows them.
+
+        A line of Ion (JSON is Ion) gives its value as text, that of a list or struct as JSON;
+        any other line itself. Of all values together no more than `longest` bytes are read.
+
+        Raises:
+            Fault: it does not exist or may not be read, or there is no value from `at` on.
         """
         values: list[str] = []
-        size = 0
+        begin = following = at
         with self._blobs.open(self._existing(path, None, None)) as file:
-            while line := file.readline(longest + 1):
-                size += len(line)
-                if size > longest:
-                    raise LimitFault(_MANY.format(path=path, limit=f"{longest} bytes"))
-                text = line.decode(errors="replace").strip("\r\n")
-                if not text.strip():
-                    continue
-                if len(values) == most:
-                    raise LimitFault(_MANY.format(path=path, limit=f"{most} values"))
-                values.append(_value_of(text))
-        return values
+            file.seek(at)
+            for line in _lines(file, path, longest):
+                end = file.tell()
+                if len(values) == most or (values and end - begin > longest):
+                    break
+                values.append(_value_of(line))
+                following = end
+        if not values:
+            raise Fault(f"The file '{path}' has no value at byte {at}.")
+        return values, following
 
     def uri(self, path: Any, namespace: Any, version: Any) -> str:
         """Return the URI of a namespace file, also of one that does not exist.
@@ -170,12 +188,18 @@ class FileFunctions:
             raise Fault(str(error)) from None
 
 
-_MANY: Final = (
-    "The file '{path}' has more than {limit}, the most that one loop goes over: cut it into"
-    " several (io.kestra.plugin.core.storage.Split) and loop over their URIs"
-)
 _MARKED: Final = ("{", "[", "(", '"', "'")
 """How a line begins that may be more than it says."""
+
+
+def _lines(file: BinaryIO, path: Any, longest: int) -> Iterator[str]:
+    """Yield the lines that are not blank, one at a time in memory."""
+    while line := file.readline(longest + 1):
+        if len(line) > longest:
+            raise LimitFault(f"The file '{path}' has a line of more than {longest} bytes.")
+        text = line.decode(errors="replace").strip("\r\n")
+        if text.strip():
+            yield text
 
 
 def _value_of(line: str) -> str:

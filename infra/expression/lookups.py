@@ -155,14 +155,17 @@ class RuntimeLookups:
             case _:
                 raise Fault(f"Function [{name}] is not available on this server.")
 
-    def lines(self, uri: str, most: int, longest: int) -> list[str]:
-        """Return the values in a file, one a line: see `FileFunctions.lines`.
-
-        Raises:
-            Fault: it cannot be read, or has too many.
-        """
+    def line_count(self, uri: str, most: int, longest: int) -> int:
+        """Return how many values a file has: see `FileFunctions.line_count`."""
         try:
-            return self._files.lines(uri, most, longest)
+            return self._files.line_count(uri, most, longest)
+        except NotFound as error:
+            raise Fault(str(error)) from None
+
+    def lines(self, uri: str, at: int, most: int, longest: int) -> tuple[list[str], int]:
+        """Return some values of a file: see `FileFunctions.lines`."""
+        try:
+            return self._files.lines(uri, at, most, longest)
         except NotFound as error:
             raise Fault(str(error)) from None
 

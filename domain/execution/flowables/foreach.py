@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -149,27 +149,45 @@ class EachRule(FlowableRule):
         return begin_iterations(turn, branch[0], run, scope, self.limit(task.task))
 
 
+Take = Callable[[int], Sequence[str]]
+"""Returns the values of the iterations that begin next: at most so many, one at least."""
+
+
 def begin_iterations(
-    turn: Turn, first: TaskPlan, run: TaskRun, scope: Scope, limit: int, *, isolated: bool = False
+    turn: Turn,
+    first: TaskPlan,
+    run: TaskRun,
+    scope: Scope,
+    limit: int,
+    *,
+    isolated: bool = False,
+    total: int | None = None,
+    take: Take | None = None,
 ) -> bool:
     """Begin iterations that were not begun yet, and tell whether all are over.
 
     Args:
         turn: the step.
         first: the first task of each.
-        run: the loop's task run, with its values.
+        run: the loop's task run.
         scope: its children.
         limit: how many may run at once; 0: any number.
         isolated: what they hand out is seen inside only.
+        total: how many values there are; None: as many as the task run has.
+        take: returns values; None: the task run has them.
     """
     if turn.waits_for(timers.CONTINUE, run):
         return False
     values = run.values or []
+    total = len(values) if total is None else total
     begun = len(scope.iterations)
-    most = min(len(values), begun + BATCH)
-    while begun < most and (limit <= 0 or len(scope.open_iterations) < limit):
-        turn.create(first, run, values[begun], begun, isolated=isolated)
-        begun += 1
-    if begun == most < len(values) and (limit <= 0 or len(scope.open_iterations) < limit):
-        turn.schedule(timers.CONTINUE, turn.now, run)
-    return begun == len(values) and not scope.open_iterations
+    room = min(total - begun, BATCH)
+    if limit > 0:
+        room = min(room, limit - len(scope.open_iterations))
+    if room > 0:
+        for value in values[begun : begun + room] if take is None else take(room):
+            turn.create(first, run, value, begun, isolated=isolated)
+            begun += 1
+        if begun < total and (limit <= 0 or len(scope.open_iterations) < limit):
+            turn.schedule(timers.CONTINUE, turn.now, run)
+    return begun == total and not scope.open_iterations

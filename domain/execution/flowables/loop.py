@@ -7,6 +7,7 @@ of an iteration see `item` and each other's outputs as if they were alone, hand 
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any, Final
 
 import msgspec
@@ -43,6 +44,8 @@ from domain.storage import execution_uri, slug
 
 _S = StateType
 COUNT: Final = "iterationCount"
+NEXT: Final = "nextOffset"
+"""Output of a Loop over a file: the byte after the last value that was read."""
 _NULL: Final = "Found a null value inside the iteration values=[{shown}]"
 _BROKEN: Final = "broken"
 _STORED: Final = ("kestra://", "nsfile://")
@@ -59,24 +62,24 @@ class LoopRule(FlowableRule):
         said = loop.values
         text = turn.render(said, task, run) if isinstance(said, str) else None
         is_file = text is not None and text.startswith(_STORED)
+        stores = loop.fetch_type == "STORE" or (loop.fetch_type == "AUTO" and is_file)
+        counts: dict[str, Any] = {COUNT: 0, RUNNING: 0, TERMINATED: {}, OUTPUTS: []}
+        if text is not None and is_file:
+            counts |= {COUNT: turn.lookups.line_count(text, MOST), NEXT: 0}
+            turn.emit(TaskRunOpened(id=run.id, source=text, outputs=counts, stores=stores))
+            return
         try:
-            if text is None:
-                found = rendered_values(turn, task, run, said)
-            elif is_file:
-                found = turn.lookups.lines(text, MOST)
-            else:
-                found = read_values(text)
+            found = rendered_values(turn, task, run, said) if text is None else read_values(text)
             if isinstance(found, dict):
                 keys = distinct(str(key) for key in found)  # as many as there may be
                 values = [_text(value) for value in found.values()]
             else:
-                values = found if is_file else distinct(found, _NULL)
+                values = distinct(found, _NULL)
         except NotValues as error:
             turn.emit(TaskRunOpened(id=run.id))
             self.fail(turn, task, run, str(error))
             return
-        stores = loop.fetch_type == "STORE" or (loop.fetch_type == "AUTO" and is_file)
-        counts: dict[str, Any] = {COUNT: len(values), RUNNING: 0, TERMINATED: {}, OUTPUTS: []}
+        counts[COUNT] = len(values)
         turn.emit(TaskRunOpened(id=run.id, values=values, keys=keys, outputs=counts, stores=stores))
 
     def resolve(self, turn: Turn, task: TaskPlan, run: TaskRun) -> None:
@@ -93,7 +96,15 @@ class LoopRule(FlowableRule):
                 break
         if self._has_failed(run, loop):
             self.end(turn, task, run, _outcome(run))  # at once: it waits for no other iteration
-        elif self._begin_more(turn, task, run, loop, scope):
+            return
+        try:
+            over = self._begin_more(turn, task, run, loop, scope)
+        except Fault as error:
+            turn.record_answers()
+            turn.log(Level.ERROR, f"Failed to read the values: {error}", run)
+            self.end(turn, task, run, _S.FAILED)
+            return
+        if over:
             self.end(turn, task, run, _outcome(run) if loop.transmit_failed else _S.SUCCESS)
 
     @staticmethod
@@ -106,7 +117,8 @@ class LoopRule(FlowableRule):
     ) -> bool:
         """Advance the block of an iteration whose turn it is; True when the iteration is over."""
         iteration = scope.iterations[number]
-        value = (run.values or [])[number]
+        last = iteration.main.last
+        value = None if last is None else last.value
 
         def main() -> bool:
             if _is_broken(run):
@@ -154,7 +166,10 @@ class LoopRule(FlowableRule):
         turn.record_answers()
         for problem in problems:
             turn.log(Level.ERROR, problem, run)
-        turn.emit(IterationEnded(id=run.id, iteration=number, state=state, outputs=outputs))
+        value = None if run.source is None else last.value
+        turn.emit(
+            IterationEnded(id=run.id, iteration=number, state=state, outputs=outputs, value=value)
+        )
         scope.open_iterations.discard(number)
         if breaks:
             turn.emit(TaskRunOutputsSet(id=run.id, outputs={_BROKEN: True}))
@@ -171,11 +186,29 @@ class LoopRule(FlowableRule):
         self, turn: Turn, task: TaskPlan, run: TaskRun, loop: t.Loop, scope: Scope
     ) -> bool:
         branch = task.tasks("tasks")
-        if not branch or not run.values:
+        total = (run.outputs or {}).get(COUNT, 0)
+        if not branch or not total:
             return True
         if _is_broken(run):
             return not scope.open_iterations
-        return begin_iterations(turn, branch[0], run, scope, loop.concurrency_limit, isolated=True)
+        return begin_iterations(
+            turn,
+            branch[0],
+            run,
+            scope,
+            loop.concurrency_limit,
+            isolated=True,
+            total=total,
+            take=None if run.source is None else partial(_take, turn, run, run.source),
+        )
+
+
+def _take(turn: Turn, run: TaskRun, uri: str, most: int) -> list[str]:
+    """Return the next values of the file, and note how far it has been read."""
+    values, following = turn.lookups.lines(uri, (run.outputs or {})[NEXT], most)
+    turn.record_answers()
+    turn.emit(TaskRunOutputsSet(id=run.id, outputs={NEXT: following}))
+    return values
 
 
 def _outcome(run: TaskRun) -> StateType:

@@ -155,7 +155,7 @@ def test_what_rests_on_a_secret_is_believed_and_counted() -> None:
     assert (divergences, tally.withheld) == ([], 1)
 
 
-def test_the_lines_that_a_loop_went_over_are_known_from_its_opening() -> None:
+def test_a_loop_over_a_file_rests_on_nothing_but_the_log() -> None:
     flow = """
 id: f
 namespace: n

@@ -185,15 +185,18 @@ def test_a_country_nobody_knows_is_told(world: StubWorld) -> None:
     fails(world, "{{ isPublicHoliday(date='2026-01-01', country='XX') }}", "XX")
 
 
-def lines(world: StubWorld, content: str, most: int = 10, longest: int = 1_000) -> list[str]:
-    uri = "kestra:///a/b/my-flow/executions/e1/values.ion"
-    world.blobs[uri] = content.encode()
-    return RuntimeLookups(world.ports(), Place.of(VARIABLES)).lines(uri, most, longest)
+FILE = "kestra:///a/b/my-flow/executions/e1/values.ion"
+
+
+def looking(world: StubWorld, content: str = "a\nb\n\nlonger\nd") -> RuntimeLookups:
+    world.blobs[FILE] = content.encode()
+    return RuntimeLookups(world.ports(), Place.of(VARIABLES))
 
 
 def test_a_line_of_ion_is_its_value_as_text_and_any_other_line_itself(world: StubWorld) -> None:
     content = '"one two"\r\n{a:1,b:["x"]}\n\n[1, 2]\nplain text, {as} it is\n{broken\n3.0'
-    assert lines(world, content) == [
+    lookups = looking(world, content)
+    values = [
         "one two",
         '{"a":1,"b":["x"]}',
         "[1,2]",
@@ -201,18 +204,31 @@ def test_a_line_of_ion_is_its_value_as_text_and_any_other_line_itself(world: Stu
         "{broken",
         "3.0",
     ]
+    assert lookups.lines(FILE, 0, 10, 1_000) == (values, len(content))
+    assert lookups.line_count(FILE, 10, 1_000) == len(values)
+
+
+def test_lines_are_read_in_parts_from_where_the_part_before_ended(world: StubWorld) -> None:
+    lookups = looking(world)
+    assert lookups.lines(FILE, 0, 2, 100) == (["a", "b"], 4)
+    assert lookups.lines(FILE, 4, 1, 100) == (["longer"], 12)
+    assert lookups.lines(FILE, 0, 9, 8) == (["a", "b"], 4)
+    assert lookups.lines(FILE, 12, 9, 100) == (["d"], 13)
+    with pytest.raises(Fault, match="no value at byte 13"):
+        lookups.lines(FILE, 13, 9, 100)
 
 
 def test_a_file_of_too_many_values_is_refused_with_what_to_do(world: StubWorld) -> None:
-    assert lines(world, "a\nb\n", most=2) == ["a", "b"]
-    with pytest.raises(LimitFault, match=r"has more than 2 values.*Split"):
-        lines(world, "a\nb\nc", most=2)
-    with pytest.raises(LimitFault, match="more than 5 bytes"):
-        lines(world, "a" * 100, longest=5)
+    lookups = looking(world)
+    assert lookups.line_count(FILE, 4, 100) == 4
+    with pytest.raises(LimitFault, match=r"has more than 3 values.*Split"):
+        lookups.line_count(FILE, 3, 100)
+    with pytest.raises(LimitFault, match="a line of more than 5 bytes"):
+        lookups.line_count(FILE, 4, 5)
 
 
 def test_lines_of_a_file_of_somebody_else_are_refused(world: StubWorld) -> None:
-    world.blobs["kestra:///z/f/executions/e9/values.ion"] = b"a"
-    lookups = RuntimeLookups(world.ports(), Place.of(VARIABLES))
+    other = "kestra:///z/f/executions/e9/values.ion"
+    world.blobs[other] = b"a"
     with pytest.raises(Fault, match="not a file of this execution"):
-        lookups.lines("kestra:///z/f/executions/e9/values.ion", 10, 100)
+        looking(world).line_count(other, 10, 100)

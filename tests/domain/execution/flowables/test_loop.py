@@ -253,7 +253,7 @@ tasks:
     assert outputs(execution)["outputs"][2]["item"] == {"iteration": 2, "value": "x"}
 
 
-@pytest.mark.parametrize("name", ["store", "lines"])
+@pytest.mark.parametrize("name", ["store", "lines", "lineCount"])
 def test_a_file_that_cannot_be_reached_fails_the_loop_with_the_reason(name: str) -> None:
     there = world(f"""
 tasks:
@@ -314,3 +314,33 @@ tasks:
 """)
     assert states(there.run()) == {"loop": "FAILED"}
     assert "Found a null value inside the iteration values=[a, null]" in there.logs[-1].message
+
+
+def test_a_file_is_read_as_far_as_iterations_begin() -> None:
+    there = world(f"""
+tasks:
+  - id: loop
+    type: {LOOP}
+    values: kestra:///values.ion
+    concurrencyLimit: 1
+    tasks: [{{id: t, type: io.kestra.plugin.core.flow.Sleep, duration: PT10S}}]
+""")
+    asked: list[Any] = []
+
+    def answer(question: Question) -> Answer:
+        asked.append(question.arguments)
+        return usual_answer(question)
+
+    there.answers = answer
+    execution_id = there.start()
+    there.wait(1)
+    uri = "kestra:///values.ion"
+    assert asked == [{"uri": uri, "most": 100_000}, {"uri": uri, "at": 0, "most": 1}]
+    assert outputs(there[execution_id])["nextOffset"] == 1
+    there.wait(10)
+    assert asked[2:] == [{"uri": uri, "at": 1, "most": 1}]
+    there.settle()
+    assert outputs(there[execution_id])["terminatedIterations"] == {"SUCCESS": 3}
+    run = runs(there[execution_id], "loop")[0]
+    assert (run.values, run.source) == (None, uri)
+    assert there.refolded()[execution_id] == there[execution_id]
