@@ -160,18 +160,6 @@ class Flow(Model, frozen=True, kw_only=True, dict=True):
         return next((trigger for trigger in self.triggers if trigger.id == trigger_id), None)
 
 
-def same_content(one: Flow, other: Flow) -> bool:
-    """Tell whether two flows say the same, whatever their revisions and the look of their sources.
-
-    Saving what is there already makes no new revision.
-    """
-    return _without_number(one) == _without_number(other)
-
-
-def _without_number(flow: Flow) -> Flow:
-    return msgspec.structs.replace(flow, revision=None, deleted=False)
-
-
 def _place(
     tasks: tuple[Task, ...],
     parent: Task | None,
