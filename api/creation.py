@@ -52,8 +52,7 @@ class Draft:
 
     def failed_checks(self, inputs: Mapping[str, Any]) -> list[Check]:
         """Return the flow's checks that do not hold."""
-        scope = Scope({**self.variables, "inputs": inputs}, self._own.ports.lookups(self.variables))
-        return list(judge(self._flow.checks, scope).failed)
+        return failed_checks(self._own, self._flow, self.variables, inputs)
 
     async def keep_files(self) -> None:
         """Put the files that were given into internal storage."""
@@ -164,6 +163,14 @@ def checked(resolved: ResolvedInputs) -> dict[str, Any]:
     except InvalidInputs as error:
         _, fence, text = str(error).partition(_FENCE)
         raise invalid_entity(_FENCE + text if fence else str(error)) from None
+
+
+def failed_checks(
+    own: Context, flow: Flow, variables: Mapping[str, Any], inputs: Mapping[str, Any]
+) -> list[Check]:
+    """Return the checks of a flow that do not hold for these inputs."""
+    scope = Scope({**variables, "inputs": inputs}, own.ports.lookups(variables))
+    return list(judge(flow.checks, scope).failed)
 
 
 def blocked(failed: Sequence[Check]) -> str | None:

@@ -14,7 +14,7 @@ from litestar import Request
 
 from api.actions import submit
 from api.context import Context, context
-from api.creation import base_variables, checked, resolve
+from api.creation import base_variables, blocked, checked, failed_checks, resolve
 from api.errors import ApiError, illegal_state, not_found
 from api.labels import CORRELATION_ID, FROM, SYSTEM_PREFIX, nested
 from api.parameters import Parameters
@@ -50,7 +50,8 @@ async def receive(request: Request[Any, Any, Any], namespace: str, flow_id: str,
     """Begin an execution as a request to a webhook says.
 
     Raises:
-        ApiError: 404 no such flow or key, 409 the flow is disabled, 422 its inputs cannot be made.
+        ApiError: 404 no such flow or key, 409 the flow is disabled, 422 its inputs cannot be made
+            or a check forbids it.
         ConditionFalse: the conditions do not hold.
         LogUnavailable: nobody answered in time.
     """
@@ -67,6 +68,9 @@ async def receive(request: Request[Any, Any, Any], namespace: str, flow_id: str,
     labels = _labels(flow, trigger, scope, execution_id)
     variables["labels"] = nested(labels)
     inputs, error = await _inputs(own, flow, trigger, scope, variables)
+    failing = error
+    if error is None and flow.checks:
+        failing = blocked(failed_checks(own, flow, variables, inputs))
     execution = await submit(
         own,
         CreateExecution(
@@ -80,7 +84,7 @@ async def receive(request: Request[Any, Any, Any], namespace: str, flow_id: str,
             labels=labels,
             inputs=inputs,
             trigger=ExecutionTrigger(trigger.id, trigger.type, about),
-            error=error,
+            error=failing,
         ),
     )
     if error is not None:

@@ -39,17 +39,22 @@ class Verdict(msgspec.Struct, frozen=True):
 
 
 def judge(checks: Sequence[Check], scope: Scope) -> Verdict:
-    """Look at all checks; one that cannot be evaluated does not hold.
+    """Look at all checks; one that cannot be evaluated does not hold, and its message says why.
 
     Args:
         checks: of the flow.
         scope: with the variable `inputs`, the values as the execution would have them.
     """
-    return Verdict([check for check in checks if not _holds(check, scope)])
+    return Verdict([failed for check in checks if (failed := _failed(check, scope)) is not None])
 
 
-def _holds(check: Check, scope: Scope) -> bool:
+def _failed(check: Check, scope: Scope) -> Check | None:
+    """Return a check that does not hold, else None."""
     try:
-        return is_truthy_text(compile_template(check.condition).render(scope))
-    except ExpressionError:
-        return False
+        if is_truthy_text(compile_template(check.condition).render(scope)):
+            return None
+    except ExpressionError as error:
+        return msgspec.structs.replace(
+            check, message=f"{check.message} (the condition cannot be evaluated: {error})"
+        )
+    return check

@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from domain.execution.commands import CreateExecution
-from tests.support.api_world import ApiClient, World
+from tests.support.api_world import PASSWORD, USER, ApiClient, World
 
 pytestmark = pytest.mark.anyio
 
@@ -52,6 +52,16 @@ async def flow(client: ApiClient) -> None:
     )
     assert answer.status_code == 200, answer.text
     client.auth = httpx.Auth()  # sends nothing
+
+
+async def store(client: ApiClient, flow: str) -> None:
+    answer = await client.put(
+        "/api/v1/main/flows/gold.team/hooked",
+        content=flow,
+        headers={"content-type": "application/x-yaml"},
+        auth=(USER, PASSWORD),
+    )
+    assert answer.status_code == 200, answer.text
 
 
 def begun(world: World) -> CreateExecution:
@@ -116,6 +126,28 @@ async def test_inputs_that_cannot_be_made_are_a_422_and_an_execution_that_tells(
     answer = await client.post(f"{ROOT}/s3cret", json={"amount": "many"})
     assert answer.status_code == 422
     assert begun(world).error is not None
+
+
+@pytest.mark.parametrize(
+    ("behavior", "status", "error"),
+    [
+        ("BLOCK_EXECUTION", 422, None),
+        ("FAIL_EXECUTION", 200, "Failed checks: too few"),
+        ("CREATE_EXECUTION", 200, None),
+    ],
+)
+async def test_checks_of_the_flow_guard_webhooks_as_they_guard_the_api(
+    client: ApiClient, world: World, behavior: str, status: int, error: str | None
+) -> None:
+    check = f'{{condition: "{{{{ inputs.amount > 5 }}}}", message: too few, behavior: {behavior}}}'
+    await store(client, FLOW + f"checks: [{check}]\n")
+    answer = await client.post(f"{ROOT}/s3cret", json={"amount": 3})
+    assert answer.status_code == status
+    if status == 422:
+        assert "Failed checks: too few" in answer.json()["message"]
+        assert world.commands == []
+    else:
+        assert begun(world).error == error
 
 
 @pytest.mark.parametrize(

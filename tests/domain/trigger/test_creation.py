@@ -5,6 +5,9 @@ from __future__ import annotations
 import pytest
 
 from domain.execution.context import Context
+from domain.expression import Scope
+from domain.flow.checks import judge
+from domain.flow.common import Check
 from domain.trigger.creation import Surroundings, Wanted, create, scope_of
 from tests.support.heart import START, flow_of
 
@@ -39,3 +42,9 @@ def test_an_execution_whose_checks_do_not_hold_fails_with_the_reason(
         assert command.error is None
     else:
         assert error in str(command.error)
+
+
+def test_a_check_that_cannot_be_evaluated_says_why() -> None:
+    check = Check(condition="{{ nope }}", message="too few")
+    [failed] = judge([check], Scope({})).failed
+    assert failed.message.startswith("too few (the condition cannot be evaluated: Unable to find")
