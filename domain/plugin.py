@@ -147,16 +147,14 @@ def nearest(name: str, known: Iterable[str]) -> str | None:
         known: what could have been written.
     """
     name = name[:200]
-    candidates = list(known)
-    found = get_close_matches(name, candidates, n=1, cutoff=0.75)
-    if found:
-        return found[0]
-    last = name.rpartition(".")[2].lower()
-    by_last = {
-        candidate.rpartition(".")[2].lower(): candidate for candidate in reversed(candidates)
-    }
-    close = get_close_matches(last, by_last, n=1, cutoff=0.75)
-    return by_last[close[0]] if close else None
+    by_last: dict[str, list[str]] = {}
+    for candidate in known:
+        by_last.setdefault(candidate.rpartition(".")[2].lower(), []).append(candidate)
+    # the package is alike for all types: only the last part says what is meant
+    close = get_close_matches(name.rpartition(".")[2].lower(), by_last, n=1, cutoff=0.66)
+    if not close:
+        return None
+    return get_close_matches(name, by_last[close[0]], n=1, cutoff=0.0)[0]
 
 
 def _aliases(specs: Iterable[TypeSpec]) -> dict[str, str]:

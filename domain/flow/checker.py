@@ -144,10 +144,13 @@ def _check_id(value: Any, path: Path, pattern: str, longest: int, reading: Readi
     if not 1 <= len(value) <= longest:
         reading.rule(path, f"size must be between 1 and {longest}", "Choose another id.", value)
     if not re.fullmatch(pattern, value, re.ASCII):
+        letters = "letters" if "A-Z" in pattern else "small letters"
+        dots = " dots," if "." in pattern else ""
         reading.rule(
             path,
             f'must match "{pattern}"',
-            "Use letters, digits, dashes and underscores, starting with a letter or digit.",
+            f"Use {letters}, digits,{dots} dashes and underscores, and begin with a letter or"
+            " digit.",
             value,
         )
 

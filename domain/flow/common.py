@@ -31,6 +31,26 @@ class Label(Model, frozen=True, kw_only=True):
     value: str
 
 
+StateName = Literal[
+    "CREATED",
+    "SUBMITTED",
+    "RUNNING",
+    "PAUSED",
+    "RESTARTED",
+    "KILLING",
+    "SUCCESS",
+    "WARNING",
+    "FAILED",
+    "KILLED",
+    "CANCELLED",
+    "QUEUED",
+    "RETRYING",
+    "RETRIED",
+    "SKIPPED",
+    "BREAKPOINT",
+    "RESUBMITTED",
+]
+"""Any state of an execution or task run, as flows name it."""
 RetryBehavior = Literal["RETRY_FAILED_TASK", "CREATE_NEW_EXECUTION"]
 
 

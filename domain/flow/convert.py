@@ -322,12 +322,18 @@ def _labels(value: Any, path: Path, reading: Reading) -> Any:
     return tuple(labels)
 
 
+_FORMS: Final = {
+    "a list": ": a dash and a blank before each item",
+    "a mapping": ": lines of `key: value`, without dashes",
+}
+
+
 def _wrong(value: Any, path: Path, reading: Reading, wanted: str) -> Any:
     shown = (
         "a mapping" if isinstance(value, dict) else "a list" if isinstance(value, list) else None
     )
     shown = shown or ("nothing" if value is None else f"'{as_text(value)[:100]}'")
-    remedy = f"Write {wanted}."
+    remedy = f"Write {wanted}{_FORMS.get(wanted, '')}."
     if isinstance(value, str) and is_template(value):
         remedy = f"Write {wanted}: an expression is not understood here."
     reading.shape(path, f"Cannot read {shown}: {wanted} is wanted", remedy)

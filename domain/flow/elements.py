@@ -80,13 +80,18 @@ def _type_of(value: Any, path: Path, reading: Reading, what: str) -> str | None:
     return written
 
 
+_CORE: Final = "io.kestra.plugin.core."
+
+
 def _remedy(written: str, meant: str | None) -> str:
     """Return what to write instead of an unknown type."""
     if written in GONE:
         return GONE[written]
-    return (
-        f"Did you mean {meant}?" if meant else "Install the plugin that has it, or mend the name."
-    )
+    if meant:
+        return f"Did you mean {meant}?"
+    if written.startswith(_CORE):
+        return "Mend the name: no such type is part of the core."
+    return "Install the plugin that has it, or mend the name."
 
 
 def _unknown_type(

@@ -120,7 +120,7 @@ class _Walk:
                     if not spec.dynamic:
                         continue
                 elif specs is not None and key in _SPANS and _is_no_span(item):
-                    yield (*path, key), f"'{str(item)[:100]}' is not a duration"
+                    yield (*path, key), f"'{str(item)[:100]}' is not a duration, such as PT5M"
                 yield from self.values(item, (*path, key))
 
     def _specs(self, value: Mapping[str, Any]) -> Mapping[str, PropertySpec] | None:
@@ -185,7 +185,7 @@ def _text_fault(text: str, schema: Mapping[str, Any]) -> str | None:
         return f"'{text[:100]}' is none of {choices}" if faults else None
     kind, form = schema.get("type"), schema.get("format")
     if form == "duration" and not _is_span(text):
-        return f"'{text[:100]}' is not a duration"
+        return f"'{text[:100]}' is not a duration, such as PT5M"
     try:
         if kind == "integer":
             int(text)

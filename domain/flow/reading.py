@@ -25,6 +25,8 @@ FLOW_CLASS: Final = "io.kestra.core.models.flows.FlowWithSource"
 MOST_VIOLATIONS: Final = 500
 """More are not reported: whoever sees so many must start elsewhere."""
 _MOST_GUESSES: Final = 50
+_REMOVALS: Final = {"DagTask": "Put the task under `task`, beside `dependsOn`."}
+"""Class to what to do with a property that it does not have, where that is not to remove it."""
 
 
 class _Invalid:
@@ -122,7 +124,7 @@ class Reading:
             path,
             f'Unrecognized field "{name}" (class {class_name}), not marked as ignorable '
             f"({len(known)} known properties: {known_properties(known)})",
-            f"Did you mean `{meant}`?" if meant else f"Remove `{name}`.",
+            f"Did you mean `{meant}`?" if meant else _REMOVALS.get(class_name, f"Remove `{name}`."),
         )
 
     def nearest(self, name: str, known: Iterable[str]) -> str | None:

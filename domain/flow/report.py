@@ -117,7 +117,9 @@ def written(reports: Sequence[FileReport], form: Format) -> str:
 def _text(reports: Iterable[FileReport]) -> list[str]:
     lines = []
     for report in reports:
-        name = f"{report.namespace}.{report.flow}" if report.flow else report.file
+        name = (
+            f"{report.namespace}.{report.flow}" if report.flow and report.namespace else report.file
+        )
         lines.append(f"{report.file}: {name} is {'valid' if report.is_valid else 'invalid'}")
         for finding in report.findings:
             place = f"{finding.file}:{finding.line}:{finding.column}"

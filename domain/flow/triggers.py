@@ -7,7 +7,7 @@ from typing import Any, Final, Literal
 
 import msgspec
 
-from domain.flow.common import Label, Model, WorkerGroup, WorkerSelector
+from domain.flow.common import Label, Model, StateName, WorkerGroup, WorkerSelector
 from domain.flow.tasks import LogLevel
 
 TRIGGER_PACKAGE: Final = "io.kestra.plugin.core.trigger."
@@ -95,8 +95,8 @@ class ExecutionLabels(Condition, frozen=True, kw_only=True):
 class ExecutionStatus(Condition, frozen=True, kw_only=True):
     """The execution's state is in one list, and in none of the other."""
 
-    in_: tuple[str, ...] = msgspec.field(name="in", default=())
-    not_in: tuple[str, ...] = ()
+    in_: tuple[StateName, ...] = msgspec.field(name="in", default=())
+    not_in: tuple[StateName, ...] = ()
 
 
 class ExecutionOutputs(Condition, frozen=True, kw_only=True):
@@ -108,8 +108,8 @@ class ExecutionOutputs(Condition, frozen=True, kw_only=True):
 class HasRetryAttempt(Condition, frozen=True, kw_only=True):
     """Some task run has had more than one attempt, of these states."""
 
-    in_: tuple[str, ...] = msgspec.field(name="in", default=())
-    not_in: tuple[str, ...] = ()
+    in_: tuple[StateName, ...] = msgspec.field(name="in", default=())
+    not_in: tuple[StateName, ...] = ()
 
 
 class FlowCondition(Condition, frozen=True, kw_only=True):
@@ -236,7 +236,7 @@ class Trigger(Model, frozen=True, kw_only=True):
     """Written `minLogLevel` too."""
     labels: tuple[Label, ...] = ()
     """For the executions it starts; values are templates."""
-    stop_after: tuple[str, ...] = ()
+    stop_after: tuple[StateName, ...] = ()
     """States of an execution that disable the trigger."""
     log_to_file: bool = False
     allow_concurrent: bool = False
@@ -276,7 +276,7 @@ class UpstreamFlow(Model, frozen=True, kw_only=True):
 
     namespace: str
     flow_id: str | None = None
-    states: tuple[str, ...] = ()
+    states: tuple[StateName, ...] = ()
     labels: tuple[Label, ...] = ()
 
 
@@ -324,7 +324,7 @@ class Dependency(Model, frozen=True, kw_only=True):
 
     flow_id: str
     namespace: str
-    states: tuple[str, ...] = ()
+    states: tuple[StateName, ...] = ()
     labels: tuple[Label, ...] = ()
     when: str | None = None
 
@@ -349,7 +349,7 @@ class OnMiss(Model, frozen=True, kw_only=True):
     labels: tuple[Label, ...] = ()
 
 
-DEFAULT_FLOW_TRIGGER_STATES: Final = (
+DEFAULT_FLOW_TRIGGER_STATES: Final[tuple[StateName, ...]] = (
     "SUCCESS",
     "WARNING",
     "FAILED",
@@ -365,7 +365,7 @@ class FlowTrigger(Trigger, frozen=True, kw_only=True):
     """Fires when executions of other flows reach a state."""
 
     inputs: dict[str, Any] | None = None
-    states: tuple[str, ...] = DEFAULT_FLOW_TRIGGER_STATES
+    states: tuple[StateName, ...] = DEFAULT_FLOW_TRIGGER_STATES
     preconditions: Preconditions | None = None
     depends_on: tuple[Dependency, ...] = ()
     mode: Literal["ALL", "ANY", "AT_LEAST"] = "ALL"

@@ -373,7 +373,7 @@ def _explained(text: str, error: yaml.MarkedYAMLError) -> YamlError:
             lines.append(_place(error.context_mark))
     if error.problem:
         lines.append(error.problem)
-    remedy = _remedy(error.problem or "", error.context or "")
+    remedy = _remedy(error)
     if error.problem_mark is None:
         return YamlError("YAML parsing error: " + "\n".join(lines), 1, 1, remedy)
     lines.append(_place(error.problem_mark))
@@ -403,11 +403,25 @@ def _place(mark: Any) -> str:
     return f"{where}\n{snippet}" if snippet else where
 
 
-def _remedy(problem: str, context: str) -> str:
+def _remedy(error: yaml.MarkedYAMLError) -> str:
+    problem, context, begin = error.problem or "", error.context or "", error.context_mark
     if "mapping values" in problem:
-        return "Indent keys of one mapping alike, and quote texts that hold a colon and a blank."
+        return (
+            "Indent keys of one mapping alike, write a blank after each colon, and quote texts"
+            " that hold a colon and a blank."
+        )
     if "'\\t'" in problem:
         return "Indent with blanks, not with tabs."
     if "cannot start any token" in problem or "scanning an alias" in context:
         return "Put the value in quotes."
+    if "could not find expected ':'" in problem:
+        return "Write `key: value`; indent lines of a longer text more than its key."
+    if begin is not None:
+        place = f"line {begin.line + 1}, column {begin.column + 1}"
+        if "quoted scalar" in context:
+            return f"Close the quote that begins in {place}."
+        if "flow sequence" in context or "flow mapping" in context:
+            return f"Close the bracket that begins in {place}, or put the text in quotes."
+        if "block" in context:
+            return f"Indent the line like the others of the list or mapping that begins in {place}."
     return "Check indentation, brackets and quotes near that place."

@@ -457,3 +457,65 @@ def test_tasks_that_change_the_execution_do_not_stand_in_a_working_directory(
         f"    tasks: [{{id: t, {said}}}]"
     )
     assert any("Only runnable tasks" in x.message for x in reading.violations) is not allowed
+
+
+_LOG = "io.kestra.plugin.core.log.Log"
+_HEAD = "id: f\nnamespace: n\n"
+_TASKS = f"tasks:\n  - id: a\n    type: {_LOG}\n    message: x\n"
+
+
+@pytest.mark.parametrize(
+    ("source", "remedy"),
+    [
+        (
+            f"{_HEAD}tasks:\n  - id: a\n   type: {_LOG}\n",
+            "like the others of the list or mapping that begins in line 4, column 3.",
+        ),
+        (
+            f'{_HEAD}tasks:\n  - id: a\n    message: "x\n',
+            "Close the quote that begins in line 5, column 14.",
+        ),
+        (
+            f"{_HEAD}tasks:\n  - id: a\n    message: [x\n",
+            "Close the bracket that begins in line 5, column 14, or put the text in quotes.",
+        ),
+        (f"{_HEAD}tasks:\n  - id:a\n    type: x\n", "write a blank after each colon"),
+        (
+            f"{_HEAD}tasks:\n  - id: a\n    message: |\n    one\n    two\n",
+            "indent lines of a longer text more than its key",
+        ),
+        (f"{_HEAD}tasks:\n  id: a\n", "Write a list: a dash and a blank before each item."),
+        (
+            f"{_HEAD}{_TASKS}variables:\n  - a\n",
+            "Write a mapping: lines of `key: value`, without dashes.",
+        ),
+        (f"id: f\nnamespace: My.Team\n{_TASKS}", "Use small letters, digits, dots,"),
+        (
+            f"{_HEAD}tasks: [{{id: d, type: io.kestra.plugin.core.flow.Dag, tasks: [{{id: a}}]}}]",
+            "Put the task under `task`, beside `dependsOn`.",
+        ),
+        (
+            f"{_HEAD}{_TASKS}triggers:\n  - id: t\n    type: io.kestra.plugin.core.trigger.Cron\n",
+            "Mend the name: no such type is part of the core.",
+        ),
+    ],
+)
+def test_a_mistake_that_people_make_comes_with_the_remedy(source: str, remedy: str) -> None:
+    assert remedy in read(source).violations[0].remedy
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        "states: [FAILURE]",
+        "stopAfter: [FAILURE]",
+        "preconditions: {id: p, flows: [{namespace: n, flowId: g, states: [FAILURE]}]}",
+        "dependsOn: [{namespace: n, flowId: g, states: [FAILURE]}]",
+        "conditions: [{type: io.kestra.plugin.core.condition.ExecutionStatus, in: [FAILURE]}]",
+    ],
+)
+def test_a_state_that_there_is_not_is_refused(more: str) -> None:
+    trigger = f"{{id: t, type: io.kestra.plugin.core.trigger.Flow, {more}}}"
+    [violation] = read(f"{_HEAD}{_TASKS}triggers: [{trigger}]\n").violations
+    assert violation.message.startswith("'FAILURE' is not one of the values accepted: [CREATED,")
+    assert violation.line == 7
