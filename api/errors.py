@@ -6,7 +6,7 @@ Every refusal is one JSON document of the 1.x shape: message, links, embedded er
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from http import HTTPStatus
 from typing import Any, NamedTuple
 
@@ -60,6 +60,8 @@ class ApiError(Exception):
         self.status = status
         self.message = message
         self.details = tuple(details)
+        self.violations: Sequence[FlowViolation] = ()
+        """Broken rules of a flow, for clients that want place and remedy."""
         self.headers: dict[str, str] = {}
 
 
@@ -190,7 +192,23 @@ def invalid_flow(error: InvalidFlow) -> ApiError:
     if any(violation.kind == "source" for violation in violations):
         text = f"Illegal genericflow source: {text}"
     details = [Detail(message, path) for message, path in entity_errors(violations)]
-    return invalid_entity(text, *details)
+    refusal = invalid_entity(text, *details)
+    refusal.violations = violations
+    return refusal
+
+
+def violation_views(violations: Iterable[FlowViolation]) -> list[dict[str, Any]]:
+    """Return broken rules with JSON path, place and remedy."""
+    return [
+        {
+            "message": violation.message,
+            "path": violation.path or "$",
+            "line": violation.line,
+            "column": violation.column,
+            "remedy": violation.remedy,
+        }
+        for violation in violations
+    ]
 
 
 def document(error: ApiError, target: str, *, problem: bool = False) -> dict[str, Any]:
@@ -248,6 +266,8 @@ def problem_members(error: ApiError, path: str) -> dict[str, Any]:
     }
     if error.details:
         members["errors"] = [_problem_detail(detail) for detail in error.details]
+    if error.violations:
+        members["violations"] = violation_views(error.violations)
     return members
 
 

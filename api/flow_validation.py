@@ -7,7 +7,7 @@ from typing import Any
 
 from api import flows
 from api.context import Context
-from api.errors import Detail, invalid_entity
+from api.errors import Detail, invalid_entity, violation_views
 from domain.flow.hints import Hint
 from domain.flow.reader import FlowReading, parse_task, parse_trigger
 from domain.flow.violations import FlowViolation, constraints
@@ -16,12 +16,21 @@ from domain.flow.yaml import YamlError, read_yaml
 View = dict[str, Any]
 
 
-def validate_documents(own: Context, text: str) -> list[View]:
-    """Return one verdict per document of a text; an empty text is one document."""
+def validate_documents(own: Context, text: str, *, in_full: bool = False) -> list[View]:
+    """Return one verdict per document of a text; an empty text is one document.
+
+    Args:
+        own: the application's context.
+        text: YAML documents.
+        in_full: list the broken rules with place and remedy, too.
+    """
     documents = flows.split(text) or [text]
-    return [
-        _verdict(own, index, flows.parse(own, document)) for index, document in enumerate(documents)
-    ]
+    readings = [flows.parse(own, document) for document in documents]
+    views = [_verdict(own, index, reading) for index, reading in enumerate(readings)]
+    if in_full:
+        for view, reading in zip(views, readings, strict=True):
+            view["violations"] = violation_views(reading.violations)
+    return views
 
 
 def check_json(own: Context, documents: Sequence[str]) -> None:

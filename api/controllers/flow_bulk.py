@@ -15,6 +15,7 @@ from api.body import content_type, read_json, read_text
 from api.context import Context, context
 from api.controllers.filters import FLOW_FLAT
 from api.controllers.http import Http
+from api.edge import wants_problem
 from api.errors import illegal_argument, not_found
 from api.export import columns, csv, each
 from api.flow_validation import check_json, validate_documents, validate_part
@@ -49,7 +50,7 @@ class FlowBulk(Controller):
         own, text = context(request), await read_text(request)
         if content_type(request) == "application/json":
             check_json(own, json_documents(text))
-        return reply.json(validate_documents(own, text))
+        return reply.json(validate_documents(own, text, in_full=wants_problem(request.scope)))
 
     @post("/validate/task", operation_id="validateTask", status_code=200)
     async def validate_task(self, request: Http) -> Reply:

@@ -235,6 +235,27 @@ async def test_validation_tells_every_mistake_and_stores_nothing(
     assert list(world.flow_store.latest()) == []
 
 
+async def test_place_and_remedy_of_every_mistake_are_for_clients_that_ask(
+    client: ApiClient,
+) -> None:
+    text = flow("a").replace("format", "formt")
+    asks = {**YAML, "accept": "application/problem+json"}
+    plain = await client.post(f"{FLOWS}/validate", content=text, headers=YAML)
+    assert "violations" not in plain.json()[0]
+    [full] = (await client.post(f"{FLOWS}/validate", content=text, headers=asks)).json()
+    unknown = full["violations"][0]
+    assert unknown["message"].startswith('Unrecognized field "formt"')
+    assert {key: unknown[key] for key in ("path", "line", "column", "remedy")} == {
+        "path": "$.tasks[0].formt",
+        "line": text[: text.index("formt")].count("\n") + 1,
+        "column": 5,
+        "remedy": "Did you mean `format`?",
+    }
+    refused = await client.post(FLOWS, content=text, headers=asks)
+    assert refused.status_code == 422
+    assert refused.json()["violations"] == full["violations"]
+
+
 async def test_a_task_and_a_trigger_are_validated_alone(client: ApiClient) -> None:
     answer = await client.post(
         f"{FLOWS}/validate/task?section=TASKS",
