@@ -16,6 +16,7 @@ from infra.log_options import LogOptions
 
 T = TypeVar("T")
 _LOGGER = logging.getLogger("tidewheel.kafka")
+_LOGGER.addHandler(logging.NullHandler())  # a command that keeps no log shows what it is told only
 _GATHERED_BYTES = 64 * 1024
 """What a broker holds back at most for a reader that gathers."""
 BATCH_OVERHEAD_BYTES = 64 * 1024
