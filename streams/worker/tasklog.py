@@ -22,6 +22,15 @@ _ENTRY_BYTES = 400
 _MILLISECOND = timedelta(milliseconds=1)
 
 
+def _whole(moment: datetime) -> datetime:
+    """Return a time in whole milliseconds, as records have it.
+
+    What is said within one stands in the order of its records: with the fraction, the executor's
+    word on a later task came before the line of the earlier one.
+    """
+    return moment.replace(microsecond=moment.microsecond // 1000 * 1000)
+
+
 class TaskLog:
     """Log lines and metrics of one attempt. Thread-safe; nothing here waits for the log.
 
@@ -93,7 +102,7 @@ class TaskLog:
         if level.rank > self._least:
             return
         text = self.redactor.redact(message)
-        moment = at or self._clock.now()
+        moment = at or _whole(self._clock.now())
         with self._lock:
             first = not self._entries
             if len(text) <= self._line:

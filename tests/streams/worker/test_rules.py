@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from pathlib import Path
 from threading import Event
 from typing import Any
@@ -124,6 +125,15 @@ def test_a_long_line_is_split_into_entries_a_millisecond_apart(tmp_path: Path) -
     assert (len(first.message), second.message) == (15_360, "b")
     assert (second.timestamp - first.timestamp).total_seconds() == 0.001
     assert first.id != second.id
+
+
+def test_lines_carry_whole_milliseconds_as_the_executors_do(tmp_path: Path) -> None:
+    """With a fraction, what the executor said later in that millisecond would come first."""
+    clock = StillClock(datetime(2024, 5, 6, 7, 8, 9, 724_125, tzinfo=UTC))
+    with running(Rig(tmp_path, own=services(clock=clock))) as rig:
+        rig.run({"type": LOG, "message": "hi"})
+    [line] = rig.lines()
+    assert line.timestamp.microsecond == 724_000
 
 
 def test_lines_below_the_log_level_are_dropped(tmp_path: Path) -> None:
