@@ -188,7 +188,7 @@ def _ended(state: Execution, event: e.TaskRunEnded, at: datetime) -> None:
     end = event.ended_at or at
     if event.started_at is not None:
         _begin_attempt(run, event.started_at, event.worker_id)
-        if run.state.current is not StateType.RUNNING:
+        if run.state.current is not StateType.RUNNING and event.state is not StateType.SKIPPED:
             _move(state, run, StateType.RUNNING, event.started_at)
     if event.has_attempt:
         attempt = run.last_attempt

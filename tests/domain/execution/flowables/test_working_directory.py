@@ -79,6 +79,14 @@ def test_its_children_come_with_its_result() -> None:
     assert runs(done.state, "a")[0].parent_id == request.task_run_id
 
 
+def test_a_child_that_is_not_wanted_never_ran() -> None:
+    sentence = given(source())
+    done = sentence.when(told(asked(sentence), S.SUCCESS, ("a", S.SKIPPED), ("b", S.SUCCESS)))
+    [run] = runs(done.state, "a")
+    assert history(run) == ["CREATED", "SKIPPED"]
+    assert [attempt.state.current for attempt in run.attempts] == [S.SKIPPED]
+
+
 @pytest.mark.parametrize(
     ("said", "ended", "shown"),
     [
