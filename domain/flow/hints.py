@@ -13,6 +13,7 @@ import msgspec
 from domain.duration import InvalidDuration, parse_duration
 from domain.expression import TemplateSyntaxError, compile_template
 from domain.expression.references import references
+from domain.expression.unknown import unknown_names
 from domain.flow.input_checker import flattened
 from domain.flow.input_types import (
     EnumInput,
@@ -30,7 +31,7 @@ from domain.flow.triggers import Schedule, Trigger, Webhook
 from domain.flow.violations import as_text, field_path
 from domain.flow.yaml import Spot
 from domain.json_schema import InvalidSchema, schema_faults
-from domain.plugin import PropertySpec, TaskCatalogue
+from domain.plugin import PropertySpec, TaskCatalogue, nearest
 
 _MOST: Final = 100
 _PLAIN: Final = frozenset(
@@ -137,6 +138,9 @@ class _Walk:
         except TemplateSyntaxError as error:
             yield path, f"the expression cannot be read: {error}"
             return
+        for kind, called, known in unknown_names(text):
+            meant = nearest(called, known)
+            yield path, f"there is no {kind} `{called}`" + (f": `{meant}`?" if meant else "")
         for name, *keys in sorted(references(text).paths, key=str):
             if not keys or not isinstance(keys[0], str) or _sees_another_flow(path):
                 continue

@@ -67,6 +67,22 @@ def _flow(more: str = "", task: str = "message: x") -> str:
             "triggers[0].inputs: the value for input `a` is refused",
         ),
         (_flow("labels: [{key: a, value: b}, {key: a, value: c}]"), "labels: `a` is there more"),
+        (
+            _flow("", "message: '{{ flow.id | uper }}'"),
+            "tasks[0].message: there is no filter `uper`: `upper`?",
+        ),
+        (
+            _flow("", "message: '{% filter nope %}x{% endfilter %}'"),
+            "tasks[0].message: there is no filter `nope`",
+        ),
+        (
+            _flow("", "message: '{{ secrets(1) }}'"),
+            "tasks[0].message: there is no function `secrets`: `secret`?",
+        ),
+        (
+            _flow("", "message: '{{ 1 is odder }}'"),
+            "tasks[0].message: there is no test `odder`",
+        ),
     ],
 )
 def test_what_will_fail_when_it_runs_is_told_and_not_refused(source: str, told: str) -> None:
@@ -88,7 +104,9 @@ def test_what_may_be_meant_is_not_told() -> None:
         "inputs: [{id: a.b, type: INT, defaults: '{{ 1 }}'}, {id: s, type: SELECT, values: [x],"
         " autoSelectFirst: true}]\ntriggers: [{id: s, "
         "type: io.kestra.plugin.core.trigger.Schedule, cron: '@daily'}]",
-        "message: '{{ inputs.a.b }} {{ outputs.t }} {{ outputs[x] }} {# a b #}', level: '{{ l }}',"
+        "message: '{{ inputs.a.b }} {{ outputs.t }} {{ outputs[x] }} {# a b #}"
+        " {% macro m(a) %}{{ a | jq(1) | upper }}{% endmacro %}{{ m(1) }} {{ 1 is defined }}',"
+        " level: '{{ l }}',"
         " description: '{{ a b }}'",
     )
     assert _told(source) == []
