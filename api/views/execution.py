@@ -57,10 +57,10 @@ def moved_view(execution: Execution, state: StateType, outputs: Any = None) -> V
         if run.state.start_date >= at and not (moved and state is StateType.RESTARTED):
             continue
         view = task_run_view(execution, run)
-        cut_run = _until(run.state, state) if moved else run.state
-        if cut_run.histories[-1].date < at:
+        cut_run = _until(run.state, state)
+        if not moved or cut_run.histories[-1].date < at:
             # it came there at another time: shown as it was when the execution moved
-            cut_run = _by(run.state, at)
+            cut_run = _moved_with(run.state, at)
         view["state"] = state_view(cut_run)
         runs.append(view)
     begun = runs if runs or state is StateType.CREATED else None
@@ -246,9 +246,15 @@ def _until(state: State, wanted: StateType) -> State:
     return State(state.histories[last].state, state.histories[: last + 1])
 
 
-def _by(state: State, at: datetime) -> State:
-    """Return a state as it was at an instant, or at its first entry."""
-    past = [moment for moment in state.histories if moment.date <= at] or state.histories[:1]
+def _moved_with(state: State, at: datetime) -> State:
+    """Return the state of a task run as it was when its execution moved, or at its first entry.
+
+    What is copied was moved just before its execution; anything else by its first entry then.
+    """
+    past = [moment for moment in state.histories if moment.date < at]
+    if not past or past[-1].state.is_terminal:
+        past += [moment for moment in state.histories if moment.date == at][:1]
+    past = past or state.histories[:1]
     return State(past[-1].state, past)
 
 
