@@ -2,6 +2,14 @@
 
 from __future__ import annotations
 
+RECORDS_FOLDER = "kestra:///_records/"
+"""Where values of records stand that are too large for the log. No namespace begins like this."""
+
+
+def records_uri(owner: str) -> str:
+    """Return the folder of the large records about an execution, or of a topic."""
+    return RECORDS_FOLDER + "".join(c if c.isalnum() or c in "-_." else "-" for c in owner)
+
 
 def slug(name: str) -> str:
     """Return an id as it stands in paths of internal storage."""

@@ -34,6 +34,7 @@ from infra.expression.jq_pool import JqPool
 from infra.expression.lookups import World
 from infra.flows import FlowStore, LogFlowWriter
 from infra.kv import KeyValueStore
+from infra.large_records import LargeRecords, OpeningHandler
 from infra.metrics.prometheus import PrometheusMetrics
 from infra.plugin_defaults import PluginDefaultsStore
 from infra.secrets.env import EnvironmentSecrets
@@ -90,15 +91,23 @@ class Assembly:
                 _log.exception("a part could not be closed cleanly")
 
 
-def open_log(config: Config) -> Log:
+def open_log(config: Config) -> LargeRecords:
     """Return the engine's log."""
+    # the log may keep a record over a power cut: so must its file
+    blobs = LocalBlobs(_storage(config), sync=True)
     if config.engine == "embedded":
         from infra.embedded.log import EmbeddedLog
 
-        return EmbeddedLog(config.data.dir / "log", config.log)
-    from infra.kafka.log import KafkaLog
+        log: Log = EmbeddedLog(config.data.dir / "log", config.log)
+    else:
+        from infra.kafka.log import KafkaLog
 
-    return KafkaLog(config.log)
+        log = KafkaLog(config.log)
+    return LargeRecords(log, blobs, config.log.max_record_bytes)
+
+
+def _storage(config: Config) -> Path:
+    return Path(config.data.storage) if config.data.storage else config.data.dir / "storage"
 
 
 def open_read_store(config: Config) -> RebuildableStore:
@@ -130,8 +139,7 @@ class _Shop:
         self.log.ensure_topics([topic.name for topic in CATALOGUE])
         self.plugin_defaults = PluginDefaultsStore(self.log, self.clock, fatal)
         self.flows = FlowStore(self.log, CORE_CATALOGUE, self.plugin_defaults)
-        storage = Path(config.data.storage) if config.data.storage else config.data.dir / "storage"
-        self.blobs = LocalBlobs(storage, sync=False)
+        self.blobs = LocalBlobs(_storage(config), sync=False)
         self.files = StoredNamespaceFiles(self.blobs, self.clock)
         self.kv = KeyValueStore(self.log, self.clock, fatal)
         self.secrets = EnvironmentSecrets(os.environ)
@@ -213,6 +221,7 @@ class _Shop:
             return
         from streams.agent import AgentOptions, build_app
 
+        opening = [OpeningHandler(handler, self.log.opened, self.fatal) for handler in handlers]
         options = AgentOptions(
             bootstrap_servers=config.log.bootstrap_servers,
             prefix=config.log.prefix,
@@ -220,7 +229,7 @@ class _Shop:
             session_timeout_seconds=config.log.session_timeout.total_seconds(),
             commit_interval_seconds=config.executor.commit_interval_seconds,
         )
-        self.assembly.apps.append(build_app(group, options, handlers))
+        self.assembly.apps.append(build_app(group, options, opening))
 
 
 def assemble(config: Config, roles: frozenset[str], fatal: Fatal, soon: Soon) -> Assembly:
@@ -277,6 +286,7 @@ def _executor(shop: _Shop) -> None:
         shop.metrics,
         shop.settings,
         shop.encryption.encrypt if shop.encryption.has_key else None,
+        shop.blobs,
     )
     handler = StepHandler(
         shop.log,

@@ -16,8 +16,9 @@ class ExecutorOptions(msgspec.Struct, frozen=True):
     """Event records between two snapshots of a partition."""
     commit_interval_seconds: float = 0.25
     """Time between two commits of command offsets: what is stepped again after a crash."""
-    command_limit_bytes: int = 1_000_000
-    """Largest record written, in bytes."""
+    command_limit_bytes: int = 67_108_864
+    """Largest step or request, in bytes: one that is larger fails its execution or attempt. What is
+    over the log's `max_record_bytes` goes to internal storage and travels by reference."""
 
 
 class SchedulerOptions(msgspec.Struct, frozen=True):

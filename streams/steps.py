@@ -16,7 +16,7 @@ from typing import Protocol
 
 import msgspec
 
-from domain.errors import BrokenInvariant, LogUnavailable, UnreadableRecord
+from domain.errors import LogUnavailable, RecordTooLarge, UnreadableRecord
 from domain.ports.log import Log, Tail
 from domain.ports.metrics import Metrics
 from domain.record.deadletter import dead_letter
@@ -211,15 +211,21 @@ class StepHandler:
                 effects = stepped.effects
         except UnreadableRecord as error:
             effects = (self._put_aside(record, str(error)),)
-        except (LogUnavailable, BrokenInvariant):
+        except (LogUnavailable, OSError):
             raise
         except Exception as error:  # noqa: BLE001 - logged, put aside, state folded anew
             # a fault of ours must stop neither the others nor, at every start, the process
             _log.exception("%s: command %s could not be stepped", self._component, record.offset)
             effects = (self._put_aside(record, f"{type(error).__name__}: {error}"),)
             self._distrust(record.partition, known)
+            pending = Pending(done, self._fatal)  # what was to be sent will not be
         for effect in effects:
-            self._log.writer.send(effect, pending.expect())
+            delivered = pending.expect()
+            try:
+                self._log.writer.send(effect, delivered)
+            except RecordTooLarge as error:
+                # no retry helps: without it the partition goes on
+                self._log.writer.send(self._put_aside(record, str(error)), delivered)
         pending.close()
 
     def _put_aside(self, record: Record, reason: str) -> Outgoing:
@@ -306,6 +312,11 @@ class StepHandler:
         except UnreadableRecord as error:
             # nobody can fold it, so no reader counts it: the stream goes on without it for everyone
             _log.warning("%s: ignored: %s", self._component, error)
+            return False
+        except (LogUnavailable, OSError):
+            raise
+        except Exception:  # noqa: BLE001 - logged: it must not stop the partition at every start
+            _log.exception("%s: record %s cannot be folded", self._component, record.offset)
             return False
 
     def _look(self, batch: Sequence[Record]) -> None:

@@ -198,6 +198,11 @@ def delete(turn: Turn, command: c.DeleteExecution) -> None:
     interrupt(turn, turn.state.task_runs.values(), _S.KILLED, forced=True)
     if turn.state.state.current not in TERMINAL:
         turn.emit(ExecutionEnded(state=_S.KILLED))
+    forget(turn, command)
+
+
+def forget(turn: Turn, command: c.DeleteExecution) -> None:
+    """Give the slot back and let everyone drop what they have of it."""
     if turn.state.slot is not Slot.NONE:
         turn.emit(SlotFreed())
     turn.emit(
@@ -215,6 +220,7 @@ __all__ = [
     "change_task_run_state",
     "delete",
     "force_run",
+    "forget",
     "kill",
     "note",
     "pause",

@@ -13,6 +13,7 @@ from domain.execution.controls import (
     change_task_run_state,
     delete,
     force_run,
+    forget,
     kill,
     pause,
     resume,
@@ -46,6 +47,12 @@ def decide(turn: Turn, command: c.ExecutionCommand) -> None:
             restart_subflow(turn, command)
         elif type(command) not in _REPORTS:
             turn.emit(r.reject(command, r.DELETED, id=turn.state.id))
+        return
+    if turn.state.sealed:
+        if isinstance(command, c.DeleteExecution):
+            forget(turn, command)
+        elif type(command) not in _REPORTS:
+            turn.emit(r.reject(command, r.SEALED, id=turn.state.id))
         return
     _RULES[type(command)](turn, command)
 

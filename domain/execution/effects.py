@@ -79,6 +79,20 @@ class WriteLog(Effect, frozen=True):
     entry: LogEntry
 
 
+class DeleteFiles(Effect, frozen=True):
+    """Delete folders of internal storage with all in them."""
+
+    id: str
+    uris: tuple[str, ...]
+
+
 AnyEffect = (
-    DispatchTask | SendCommand | AskSlot | SignalWorkers | ScheduleTimer | CancelTimer | WriteLog
+    DispatchTask
+    | SendCommand
+    | AskSlot
+    | SignalWorkers
+    | ScheduleTimer
+    | CancelTimer
+    | WriteLog
+    | DeleteFiles
 )

@@ -168,6 +168,10 @@ class ExecutionDeleted(Event, tag="execution.deleted"):
     storage: bool = True
 
 
+class ExecutionForgotten(Event, tag="execution.forgotten"):
+    """What happened here stood in a file that is gone: nothing can be said of what follows."""
+
+
 class LabelsChanged(Event, tag="labels.changed"):
     """All labels, in their new order."""
 
@@ -465,6 +469,7 @@ ExecutionEvent = (
     | ExecutionStateForced
     | ExecutionReplayed
     | ExecutionDeleted
+    | ExecutionForgotten
     | LabelsChanged
     | VariablesChanged
     | BreakpointsChanged

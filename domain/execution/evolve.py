@@ -13,7 +13,7 @@ from domain.errors import BrokenInvariant
 from domain.execution import events as e
 from domain.execution.evolve_runs import RUN_APPLIERS, copy_of
 from domain.execution.index import index_beside
-from domain.execution.lifecycle import StateType
+from domain.execution.lifecycle import TERMINAL, StateType
 from domain.execution.plan import AFTER
 from domain.execution.state import (
     Child,
@@ -217,6 +217,24 @@ def _deleted(state: Execution, event: e.ExecutionDeleted, at: datetime) -> None:
     state.timers.clear()
 
 
+def seal(state: Execution, at: datetime, reason: str) -> None:
+    """Take a state out of its stream: nothing of what follows can be folded into it.
+
+    It counts as failed, with the reason, unless it had ended; its deletion is still folded.
+    """
+    if state.state.current not in TERMINAL:
+        state.state.move(StateType.FAILED, at)
+        state.error = reason
+    state.sealed = True
+    state.closed = True
+    state.timers.clear()
+
+
+def _forgotten(state: Execution, event: e.ExecutionForgotten, at: datetime) -> None:
+    del event
+    seal(state, at, "The file with what happened next is gone")
+
+
 def _labels(state: Execution, event: e.LabelsChanged, at: datetime) -> None:
     del at
     state.labels = event.labels
@@ -295,6 +313,7 @@ APPLIERS: Final[dict[type, Callable[[Execution, Any, datetime], None]]] = {
     e.ExecutionStateForced: _forced,
     e.ExecutionReplayed: _replayed,
     e.ExecutionDeleted: _deleted,
+    e.ExecutionForgotten: _forgotten,
     e.LabelsChanged: _labels,
     e.VariablesChanged: _variables,
     e.BreakpointsChanged: _breakpoints,

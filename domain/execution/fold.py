@@ -7,16 +7,16 @@ folds the log, so that all of them see the same history.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
 from typing import Final
 
 import msgspec
 
-from domain.errors import UnreadableRecord
+from domain.errors import BrokenInvariant, UnreadableRecord
 from domain.execution.commands import LOST, MACHINE_COMMANDS
-from domain.execution.events import ExecutionEvent
-from domain.execution.evolve import KNOWN_COMMANDS, evolve
+from domain.execution.events import ExecutionDeleted, ExecutionEvent, SlotFreed
+from domain.execution.evolve import KNOWN_COMMANDS, evolve, seal
 from domain.execution.record import EventRecord
 from domain.execution.state import Execution
 from domain.record.codec import Codec
@@ -27,6 +27,9 @@ RECORDS: Final[Codec[EventRecord]] = Codec(EventRecord)
 
 _STATE_ENCODER: Final = msgspec.msgpack.Encoder()
 _STATE_DECODER: Final[msgspec.msgpack.Decoder[Execution]] = msgspec.msgpack.Decoder(Execution)
+
+_STUMBLES: Final = (BrokenInvariant, LookupError, AttributeError, TypeError, ValueError)
+"""What a rule raises that meets an event which does not fit its state."""
 
 Load = Callable[[str], bytes | None]
 """Returns the stored state of an execution, as `encode_state` wrote it; None when there is none."""
@@ -62,12 +65,26 @@ def continues(state: Execution | None, record: EventRecord) -> bool:
 def fold_record(state: Execution | None, record: EventRecord) -> Execution | None:
     """Fold a record that continues its stream into the state, in place.
 
+    What cannot be folded seals the state: it counts as failed, with the reason, and stays so.
+
     Returns:
         The state; None when there is still no execution.
+
+    Raises:
+        UnreadableRecord: the events cannot make an execution.
     """
     at = instant_of(record.timestamp_ms)
-    for event in record.events:
-        state = evolve(state, event, at)
+    events: Iterable[ExecutionEvent] = record.events
+    if state is not None and state.sealed:
+        events = [event for event in events if isinstance(event, ExecutionDeleted | SlotFreed)]
+    try:
+        for event in events:
+            state = evolve(state, event, at)
+    except _STUMBLES as error:
+        # the same for everyone who folds; the others of the partition go on
+        if state is None:
+            raise UnreadableRecord(f"an execution cannot begin: {error!r}") from error
+        seal(state, at, f"Its events cannot be folded: {type(error).__name__}: {error}")
     if state is not None:
         note_command(
             state,

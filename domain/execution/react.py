@@ -22,6 +22,7 @@ from domain.execution.effects import (
     AnyEffect,
     AskSlot,
     CancelTimer,
+    DeleteFiles,
     DispatchTask,
     ScheduleTimer,
     SendCommand,
@@ -40,6 +41,7 @@ from domain.flow import tasks as t
 from domain.flow.model import Flow
 from domain.ids import attempt_id, derived, flow_key
 from domain.log import LogEntry
+from domain.storage import execution_uri, records_uri
 
 _RESTART_SUBFLOW: Final = RestartSubflow.__struct_config__.tag
 
@@ -122,8 +124,10 @@ class _Reaction:
                 case e.CommandNoted(command=noted):
                     if noted == _RESTART_SUBFLOW:
                         self._tell_parent(number)
-                case e.ExecutionDeleted():
+                case e.ExecutionDeleted(storage=storage):
                     self._signal(number, [])
+                    if storage:
+                        self._delete_files(number)
                 case _:
                     pass
         if self._interrupted:
@@ -216,6 +220,14 @@ class _Reaction:
     def _signal(self, number: int, run_ids: list[str]) -> None:
         signal = KillSignal(execution_id=self._state.id, task_run_ids=run_ids)
         self._effects.append(SignalWorkers(self._id("kill", number), signal))
+
+    def _delete_files(self, number: int) -> None:
+        state = self._state
+        folders = (
+            execution_uri(state.namespace, state.flow_id, state.id),
+            records_uri(state.id),
+        )
+        self._effects.append(DeleteFiles(self._id("files", number), folders))
 
     def _kill_children(self, number: int, of_runs: set[str] | None) -> None:
         for child_id, child in self._state.children.items():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from domain.execution.events import ExecutionEvent
+from domain.execution.events import ExecutionEvent, ExecutionForgotten
 
 SCHEMA_VERSION = 1
 
@@ -30,8 +30,19 @@ class EventRecord(msgspec.Struct, kw_only=True, omit_defaults=True):
     writer: str = ""
     """The executor that stepped."""
     version: int = SCHEMA_VERSION
+    forgotten: int = 0
+    """Events besides, of which only the number is known: what they said is gone."""
 
     @property
     def last_sequence(self) -> int:
         """Sequence number of the last event."""
-        return self.sequence + len(self.events) - 1
+        return self.sequence + len(self.events) + self.forgotten - 1
+
+
+def forgotten(record: EventRecord) -> EventRecord:
+    """Return what is left of a record when its events are gone: their place in the stream."""
+    return msgspec.structs.replace(
+        record,
+        events=[ExecutionForgotten()],
+        forgotten=len(record.events) + record.forgotten - 1,
+    )

@@ -46,6 +46,9 @@ TASK_RUN_NOT_FOUND: Final = Reason("EXEC012", "Task run '{id}' does not exist", 
 ENDED: Final = Reason("EXEC013", "Execution is terminated")
 NOT_QUEUED: Final = Reason("EXEC014", "Execution is not queued")
 DELETED: Final = Reason("EXEC015", "Execution '{id}' is deleted", 404)
+SEALED: Final = Reason(
+    "EXEC020", "Execution '{id}' can only be deleted: what happened to it is not known any more"
+)
 STATE_NOT_ALLOWED: Final = Reason("EXEC016", "State {state} cannot be asked for here", 422)
 WAITS_FOR_REVIEW: Final = Reason(
     "EXEC018", "Execution waits for a review: approve or deny it instead of resuming it"

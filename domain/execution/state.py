@@ -227,6 +227,8 @@ class Execution(msgspec.Struct, omit_defaults=True, dict=True):
     lost_ids: list[str] = []
     """The same of what told that attempts were lost."""
     deleted: bool = False
+    sealed: bool = False
+    """Its stream cannot be folded from here on: only its deletion still counts."""
     error: str | None = None
     """Why the execution failed outside any task, in words."""
     command_offset: int = -1

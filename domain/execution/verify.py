@@ -144,6 +144,10 @@ class Verifier:
         if execution_id not in self._known:
             self._known.add(execution_id)
             self.tally.executions += 1
+        if isinstance(recorded.events[0], e.ExecutionForgotten):
+            self.tally.unreadable += 1
+            self._spoil(execution_id, recorded.last_sequence)
+            return None
         waiting = self._waiting.pop(execution_id, {})
         for offset in sorted(waiting):
             if offset < recorded.command_offset:

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable
+from typing import Final
+
+import msgspec
 
 from domain.concurrency.commands import slot_record_key
+from domain.errors import TidewheelError
 from domain.execution.commands import RecordTaskResult
 from domain.execution.effects import (
     AnyEffect,
     AskSlot,
     CancelTimer,
+    DeleteFiles,
     DispatchTask,
     ScheduleTimer,
     SendCommand,
@@ -18,8 +24,9 @@ from domain.execution.effects import (
 )
 from domain.execution.lifecycle import StateType
 from domain.execution.requests import TaskRequest
-from domain.log import LogBatch
+from domain.log import LogBatch, LogEntry
 from domain.ports.log import Log
+from domain.ports.stores import Blobs
 from domain.record.codec import encode
 from domain.record.envelope import Outgoing
 from domain.record.topics import (
@@ -36,11 +43,17 @@ EXECUTOR = "executor"
 """Worker id of results that the executor itself reports."""
 
 
+LONGEST_LINE: Final = 65_536
+"""Characters of a log line of the executor; longer ones are cut, which they say."""
+_log = logging.getLogger(__name__)
+
+
 class Outbox:
     """Turns effects into records; timers go to the clock of this process."""
 
-    def __init__(self, timers: TimerClock, limit_bytes: int, log: Log) -> None:
+    def __init__(self, timers: TimerClock, limit_bytes: int, log: Log, blobs: Blobs | None) -> None:
         self._timers = timers
+        self._blobs = blobs
         self._limit = limit_bytes
         self._log = log
         self._groups: set[str] = set()
@@ -67,8 +80,21 @@ class Outbox:
                     records.append(Outgoing(WORKER_SIGNALS, signal.execution_id, encode(signal)))
                 case WriteLog(entry=entry):
                     key = entry.execution_id or entry.flow_id
-                    records.append(Outgoing(LOGS, key, encode(LogBatch(entries=[entry]))))
+                    batch = LogBatch(entries=[_cut(entry)])
+                    records.append(Outgoing(LOGS, key, encode(batch)))
+                case DeleteFiles(uris=uris):
+                    self._delete(uris)
         return records
+
+    def _delete(self, uris: Iterable[str]) -> None:
+        """Delete folders. Before the record is durable: a step made anew deletes them anew."""
+        if self._blobs is None:
+            return
+        for uri in uris:
+            try:
+                self._blobs.delete(uri)
+            except (TidewheelError, OSError) as error:
+                _log.warning("%s cannot be deleted: %s", uri, error)
 
     def _wish(self, effect: AskSlot) -> Outgoing:
         key = slot_record_key(effect.flow_key, effect.execution_id)
@@ -101,3 +127,12 @@ class Outbox:
             " hand large values over as files",
         )
         return Outgoing(EXECUTION_COMMANDS, request.execution_id, encode(failure))
+
+
+def _cut(entry: LogEntry) -> LogEntry:
+    """Return an entry whose message a record of the log can hold."""
+    more = len(entry.message) - LONGEST_LINE
+    if more <= 0:
+        return entry
+    message = f"{entry.message[:LONGEST_LINE]}... ({more} characters more)"
+    return msgspec.structs.replace(entry, message=message)

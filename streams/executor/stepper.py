@@ -34,7 +34,7 @@ from domain.execution.state import Execution
 from domain.flow.model import Flow
 from domain.ports.log import Log
 from domain.ports.metrics import Metrics
-from domain.ports.stores import Snapshots
+from domain.ports.stores import Blobs, Snapshots
 from domain.record.codec import Codec, encode
 from domain.record.envelope import Outgoing, Record, instant_of
 from domain.record.topics import EXECUTION_COMMANDS, EXECUTION_EVENTS
@@ -45,7 +45,7 @@ from streams.timers import TimerClock
 
 COMMANDS: Codec[ExecutionCommand] = Codec(ExecutionCommand)
 """Reads values of `execution.commands`."""
-_NOT_OURS = (LogUnavailable, UnreadableRecord, BrokenInvariant, OSError)
+_NOT_OURS = (LogUnavailable, UnreadableRecord, OSError)
 """Errors of a step that say nothing about its execution."""
 _log = logging.getLogger(__name__)
 _MOST_ROUNDS = 10_000
@@ -107,6 +107,7 @@ class ExecutionStepper:
         metrics: Metrics,
         settings: Settings = DEFAULT_SETTINGS,
         encrypt: Encrypt | None = None,
+        blobs: Blobs | None = None,
     ) -> None:
         self._log = log
         self._flows = flows
@@ -117,7 +118,7 @@ class ExecutionStepper:
         self._metrics = metrics
         self._settings = settings
         self._encrypt = encrypt
-        self._outbox = Outbox(timers, options.command_limit_bytes, log)
+        self._outbox = Outbox(timers, options.command_limit_bytes, log, blobs)
         self._partitions: dict[int, _Partition] = {}
         self.knows: Callable[[int, int], bool] = lambda partition, end: True  # noqa: ARG005
         metrics.gauge("executor_executions_live", self._live)

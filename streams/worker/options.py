@@ -22,8 +22,9 @@ class WorkerOptions(msgspec.Struct, frozen=True):
     """An attempt that still runs after this time reports its start; a shorter one only its end."""
     output_limit_bytes: int = 65_536
     """Outputs larger than this, as JSON, go to internal storage and travel by reference."""
-    message_limit_bytes: int = 1_000_000
-    """Largest record written, in bytes."""
+    message_limit_bytes: int = 67_108_864
+    """Largest result of an attempt, in bytes, without the outputs that are stored: one that is
+    larger fails the attempt."""
     log_line_characters: int = 15_360
     """Longer log lines are split."""
     log_batch_bytes: int = 131_072

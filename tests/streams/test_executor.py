@@ -6,19 +6,24 @@ from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from typing import Any
 
+import msgspec
 import pytest
 
+from domain.errors import BrokenInvariant
 from domain.execution.commands import (
     CreateExecution,
-    FireTimer,
+    DeleteExecution,
+    ExecutionCommand,
     KillExecution,
     RecordTaskResult,
     RestartExecution,
 )
 from domain.execution.context import Answer, Question
+from domain.execution.events import CommandRejected, TaskRunStarted
 from domain.execution.fold import RECORDS, continues, decode_state, fold_record
 from domain.execution.lifecycle import StateType
 from domain.execution.machine import step
+from domain.execution.record import EventRecord
 from domain.execution.requests import TaskRequest
 from domain.execution.state import Execution
 from domain.flow.core_specs import CORE_CATALOGUE
@@ -31,6 +36,7 @@ from domain.record.topics import (
     DEAD_LETTER,
     EXECUTION_COMMANDS,
     EXECUTION_EVENTS,
+    LOGS,
     TASK_REQUESTS,
 )
 from infra.clock import SystemClock
@@ -163,7 +169,7 @@ class Engine:
 
     def command(
         self,
-        command: CreateExecution | KillExecution | RecordTaskResult | FireTimer | RestartExecution,
+        command: ExecutionCommand,
     ) -> None:
         self.log.append([Outgoing(EXECUTION_COMMANDS, command.execution_id, encode(command))])
         self.deliver(len(self.log.all(EXECUTION_COMMANDS)) - 1)
@@ -326,13 +332,14 @@ def test_redelivered_command_sends_its_request_again_and_records_nothing() -> No
     assert len({(request.task_run_id, request.attempt) for request in requests}) == 1
 
 
+@pytest.mark.parametrize("fault", [ZeroDivisionError, BrokenInvariant])
 @pytest.mark.parametrize("when", [CreateExecution, RecordTaskResult])
 def test_an_execution_whose_step_stumbles_fails_with_the_reason_and_others_go_on(
-    when: Any, monkeypatch: pytest.MonkeyPatch
+    when: Any, fault: type[Exception], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def stumbling(flow: Any, state: Any, command: Any, context: Any) -> Any:
         if when is type(command) and command.execution_id == "a":
-            raise ZeroDivisionError("a fault of ours")
+            raise fault("a fault of ours")
         return step(flow, state, command, context)
 
     monkeypatch.setattr(stepper, "step", stumbling)
@@ -409,6 +416,58 @@ def test_step_that_is_too_large_for_a_record_fails_the_execution_with_the_reason
     assert "hand large values over as files" in state.error
     assert max(len(record.value or b"") for record in engine.log.all(EXECUTION_EVENTS)) < 2_000
     assert not engine.fatal
+
+
+def test_events_that_cannot_be_folded_fail_their_execution_alone_and_can_be_deleted() -> None:
+    engine = Engine()
+    engine.create("a")
+    engine.create("b")
+    state = folded(engine.log, "a")
+    assert state is not None
+    poison = EventRecord(
+        execution_id="a",
+        sequence=state.sequence + 1,
+        command_id="x",
+        command_offset=0,
+        timestamp_ms=1_767_225_600_000,
+        events=[TaskRunStarted(id="no such task run")],
+    )
+    engine.log.append([Outgoing(EXECUTION_EVENTS, "a", encode(poison))])
+    engine.restart()
+    engine.work("a")
+    engine.work("b")
+
+    assert engine.fatal == []
+    assert engine.state("b") is StateType.SUCCESS
+    sealed = folded(engine.log, "a")
+    assert sealed is not None
+    assert sealed.state.current is StateType.FAILED
+    assert "cannot be folded: KeyError" in str(sealed.error)
+
+    engine.command(RestartExecution(execution_id="a", command_id="again"))
+    last = RECORDS.decode(list(engine.log.by_key(EXECUTION_EVENTS, "a"))[-1])
+    assert [event.code for event in last.events if isinstance(event, CommandRejected)] == [
+        "EXEC020"
+    ]
+    engine.command(DeleteExecution(execution_id="a", command_id="delete"))
+    gone = folded(engine.log, "a")
+    assert gone is not None
+    assert gone.deleted
+    assert engine.fatal == []
+
+
+def test_a_line_of_the_executor_is_cut_to_what_the_log_takes() -> None:
+    source = SOURCE.replace("core.log.Log", "core.execution.Fail").replace(
+        "message", "errorMessage"
+    )
+    engine = Engine(source=source.replace("hello", "x" * 3_000_000), command_limit_bytes=64_000_000)
+    engine.create("a")
+
+    lines = [msgspec.json.decode(record.value or b"") for record in engine.log.all(LOGS)]
+    messages = [entry["message"] for line in lines for entry in line["entries"]]
+    assert messages
+    assert max(map(len, messages)) < 70_000
+    assert messages[0].endswith("characters more)")
 
 
 @pytest.mark.parametrize("name", ["missing"])

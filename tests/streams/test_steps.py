@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from domain.errors import BrokenInvariant, UnreadableRecord
+from domain.errors import BrokenInvariant, RecordTooLarge, UnreadableRecord
+from domain.ports.log import Delivery
 from domain.ports.metrics import NoMetrics
 from domain.record.envelope import Outgoing, Record
 from domain.record.topics import DEAD_LETTER, EXECUTION_COMMANDS, EXECUTION_EVENTS, LOGS
@@ -210,14 +211,55 @@ def test_fault_of_a_step_is_put_aside_and_the_state_is_folded_anew(engine: Engin
     assert engine.counter.sums == {"a": 3}
 
 
-def test_broken_invariant_stops_the_process(engine: Engine) -> None:
+def test_a_contradiction_of_the_program_stops_neither_the_process_nor_the_partition(
+    engine: Engine,
+) -> None:
     engine.command("a", broken=True)
+    engine.command("b", add=1)
     done: list[int] = []
 
     engine.drive(0, done=done.append)
 
-    assert done == []
-    assert isinstance(engine.failures[0], BrokenInvariant)
+    assert done == [0, 1]
+    assert engine.failures == []
+    assert len(engine.log.all(DEAD_LETTER)) == 1
+    assert engine.counter.sums == {"b": 1}
+
+
+def test_an_event_that_makes_the_fold_stumble_does_not_stop_the_partition(engine: Engine) -> None:
+    engine.log.append([Outgoing(EXECUTION_EVENTS, "a", b'{"sequence": "one"}')])
+    engine.log.append([Outgoing(EXECUTION_EVENTS, "a", b'{"no": "sequence"}')])
+    engine.command("a", add=1)
+
+    engine.restart("again")
+    engine.drive(0)
+
+    assert engine.failures == []
+    assert engine.counter.sums == {"a": 1}
+
+
+def test_a_record_that_the_log_refuses_is_put_aside_and_its_command_is_done(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    send = engine.log.send
+
+    refused = ""
+
+    def refusing(record: Outgoing, delivered: Delivery | None = None) -> None:
+        if record.topic == refused:
+            raise RecordTooLarge(record.topic, 2, 1)
+        send(record, delivered)
+
+    monkeypatch.setattr(engine.log, "send", refusing)
+    done: list[int] = []
+    for number, topic in enumerate((LOGS, EXECUTION_EVENTS)):
+        refused = topic
+        engine.command("a", add=1)
+        engine.drive(number, done=done.append)
+
+    assert done == [0, 1]
+    assert engine.failures == []
+    assert len(engine.log.all(DEAD_LETTER)) == 2
 
 
 def test_unreadable_event_is_ignored_by_the_fold(engine: Engine) -> None:

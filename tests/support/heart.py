@@ -147,6 +147,7 @@ class World:
         self.records: list[bytes] = []
         self.steps = 0
         self.logs: list[LogEntry] = []
+        self.deleted: list[str] = []
         self.files: dict[str, int] = {}
         self.answers: Callable[[Question], Answer] = usual_answer
         self.slots: dict[str, FlowSlots] = {}
@@ -383,6 +384,8 @@ class World:
                     self.logs.append(entry)
                 case fx.SignalWorkers(signal=signal):
                     self._interrupt(signal.execution_id, signal.task_run_ids)
+                case fx.DeleteFiles(uris=uris):
+                    self.deleted.extend(uris)
                 case fx.AskSlot(flow_key=key, execution_id=execution_id, wish=wish):
                     slots = self.slots.setdefault(key, FlowSlots())
                     for answer in slots.free(execution_id) if wish is None else slots.take(wish):
