@@ -13,6 +13,7 @@ from litestar import Request
 from api.auth import Accounts, Gate
 from api.live_logs import LiveLogs
 from api.options import ApiOptions
+from api.stored_outputs import with_stored_outputs
 from api.views.execution import execution_view, moved_view
 from domain.execution.context import DEFAULT_SETTINGS, Settings
 from domain.execution.lifecycle import StateType
@@ -105,6 +106,14 @@ class Context:
     def view(self, execution: Execution) -> dict[str, Any]:
         """Return an execution as it is now."""
         return execution_view(execution)
+
+    async def views(self, found: Sequence[Execution]) -> list[dict[str, Any]]:
+        """Return executions as they are now, with outputs that stand in files."""
+        return [self.view(each) for each in await with_stored_outputs(self.ports.blobs, found)]
+
+    async def whole(self, execution: Execution) -> dict[str, Any]:
+        """Return an execution as it is now, with outputs that stand in files."""
+        return (await self.views([execution]))[0]
 
     def moved(self, execution: Execution, state: StateType, outputs: Any = None) -> dict[str, Any]:
         """Return an execution as it was when an action had brought it into a state."""

@@ -18,6 +18,7 @@ from api.input_views import given_inputs
 from api.labels import creation_labels, nested
 from api.parameters import Parameters, read_labels, read_moment
 from api.reply import Reply
+from api.stored_outputs import with_stored_outputs
 from api.uploads import GivenInputs
 from api.views.execution import created_view, execution_view
 from domain.errors import InvalidInputs
@@ -117,7 +118,8 @@ async def begin(request: Request[Any, Any, Any], namespace: str, flow_id: str) -
             view["inputs"] = given_inputs(flow.inputs, view["inputs"])
         return reply.json(view)
     ended = await own.ports.window.ended(execution.id, own.options.limits.wait_seconds)
-    return reply.json(execution_view(ended or execution, own.url(execution)))
+    [shown] = await with_stored_outputs(own.ports.blobs, [ended or execution])
+    return reply.json(execution_view(shown, own.url(execution)))
 
 
 def runnable_flow(own: Context, namespace: str, flow_id: str, revision: int | None = None) -> Flow:

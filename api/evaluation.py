@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from api.context import Context
 from api.errors import illegal_argument, not_found
+from api.stored_outputs import read_outputs
 from domain.execution.index import Index
 from domain.execution.plan import plan_of
 from domain.execution.state import Execution
@@ -52,7 +54,7 @@ async def evaluate(
     )
     if flow is None:
         raise not_found("Requested Flow is not found.")
-    variables = _variables(own, execution, flow, task_run_id, template)
+    variables = await asyncio.to_thread(_variables, own, execution, flow, task_run_id, template)
     scope = Scope(variables, Masked(own.ports.lookups(variables)), zone=own.ports.settings.zone)
 
     def render() -> str:
@@ -77,7 +79,13 @@ def _variables(
     plan = plan_of(flow)
     task = None if run is None else plan.tasks.get(run.task_id)
     # an index of our own: the one beside the execution belongs to whoever folds it
-    made = Variables(execution, Index(runs), plan, own.ports.settings)
+    made = Variables(
+        execution,
+        Index(runs),
+        plan,
+        own.ports.settings,
+        partial(read_outputs, own.ports.blobs),
+    )
     return made.of(references(template), task, run)
 
 

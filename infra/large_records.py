@@ -58,53 +58,18 @@ class _Owner(msgspec.Struct):
 _OWNERS: Final = msgspec.json.Decoder(_Owner)
 
 
-class LargeRecords:
-    """Log over another one. Records of other topics than those of executions stay limited."""
+class LargeValues:
+    """Takes large values out of records, and puts them back."""
 
-    def __init__(self, log: Log, blobs: Blobs, limit_bytes: int) -> None:
-        """Wrap a log.
+    def __init__(self, blobs: Blobs, limit_bytes: int) -> None:
+        """Hold what is needed.
 
         Args:
-            log: the engine's own.
             blobs: where large values stand; every process of the engine has the same.
             limit_bytes: largest record that the log takes: key, value and headers.
         """
-        self._log = log
         self._blobs = blobs
         self._limit = limit_bytes
-        self._writer = _Writer(log.writer, self.stored)
-        self._reader = _Reader(log.reader, self.opened)
-
-    @property
-    def writer(self) -> LogWriter:
-        """The process-wide writer."""
-        return self._writer
-
-    @property
-    def reader(self) -> LogReader:
-        """The process-wide reader."""
-        return self._reader
-
-    def consumer(
-        self,
-        group: str,
-        topics: Sequence[str],
-        events: ConsumerEvents,
-        member: str = "",
-        failed: Failed | None = None,
-        gather: timedelta = AT_ONCE,
-    ) -> LogConsumer:
-        """Make a consumer of a group."""
-        opening = _Opening(events, self.opened)
-        return self._log.consumer(group, topics, opening, member, failed, gather)
-
-    def ensure_topics(self, topics: Sequence[str]) -> None:
-        """Create missing topics."""
-        self._log.ensure_topics(topics)
-
-    def close(self) -> None:
-        """Release everything."""
-        self._log.close()
 
     def stored(self, record: Outgoing) -> Outgoing:
         """Return a record that the log takes; a large value is in its file by then.
@@ -149,6 +114,47 @@ class LargeRecords:
         except (OSError, InvalidInput) as error:
             raise LogUnavailable(f"a large record cannot be read: {error}") from error
         return msgspec.structs.replace(record, value=value, headers=headers)
+
+
+class LargeRecords:
+    """Log over another one. Records of other topics than those of executions stay limited."""
+
+    def __init__(self, log: Log, values: LargeValues) -> None:
+        self._log = log
+        self._writer = _Writer(log.writer, values.stored)
+        self._reader = _Reader(log.reader, values.opened)
+        self.opened = values.opened
+
+    @property
+    def writer(self) -> LogWriter:
+        """The process-wide writer."""
+        return self._writer
+
+    @property
+    def reader(self) -> LogReader:
+        """The process-wide reader."""
+        return self._reader
+
+    def consumer(
+        self,
+        group: str,
+        topics: Sequence[str],
+        events: ConsumerEvents,
+        member: str = "",
+        failed: Failed | None = None,
+        gather: timedelta = AT_ONCE,
+    ) -> LogConsumer:
+        """Make a consumer of a group."""
+        opening = _Opening(events, self.opened)
+        return self._log.consumer(group, topics, opening, member, failed, gather)
+
+    def ensure_topics(self, topics: Sequence[str]) -> None:
+        """Create missing topics."""
+        self._log.ensure_topics(topics)
+
+    def close(self) -> None:
+        """Release everything."""
+        self._log.close()
 
 
 class _Writer:
@@ -266,4 +272,4 @@ def _stub(topic: str, value: bytes) -> bytes:
     return b"{}"
 
 
-__all__ = ["HEADER", "LargeRecords", "OpeningHandler"]
+__all__ = ["HEADER", "LargeRecords", "LargeValues", "OpeningHandler"]

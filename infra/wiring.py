@@ -34,7 +34,7 @@ from infra.expression.jq_pool import JqPool
 from infra.expression.lookups import World
 from infra.flows import FlowStore, LogFlowWriter
 from infra.kv import KeyValueStore
-from infra.large_records import LargeRecords, OpeningHandler
+from infra.large_records import LargeRecords, LargeValues, OpeningHandler
 from infra.metrics.prometheus import PrometheusMetrics
 from infra.plugin_defaults import PluginDefaultsStore
 from infra.secrets.env import EnvironmentSecrets
@@ -103,7 +103,7 @@ def open_log(config: Config) -> LargeRecords:
         from infra.kafka.log import KafkaLog
 
         log = KafkaLog(config.log)
-    return LargeRecords(log, blobs, config.log.max_record_bytes)
+    return LargeRecords(log, LargeValues(blobs, config.log.max_record_bytes))
 
 
 def _storage(config: Config) -> Path:

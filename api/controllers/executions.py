@@ -58,7 +58,7 @@ class Executions(Controller):
         found = await own.ports.queries.executions.by_flow(
             DEFAULT_TENANT, namespace, flow_id, read_page(parameters), task_runs=True
         )
-        return reply.page([own.view(execution) for execution in found.results], found.total)
+        return reply.page(await own.views(found.results), found.total)
 
     @get("/search", operation_id="searchExecutions", status_code=200)
     async def search(self, request: Http) -> Reply:
@@ -66,7 +66,7 @@ class Executions(Controller):
         own = context(request)
         query = read_query(Parameters.of(request), EXECUTION_FLAT)
         found = await own.ports.queries.executions.search(query, task_runs=True)
-        return reply.page([own.view(execution) for execution in found.results], found.total)
+        return reply.page(await own.views(found.results), found.total)
 
     @get("/namespaces", operation_id="listExecutableDistinctNamespaces", status_code=200)
     async def namespaces(self, request: Http) -> Reply:
@@ -111,8 +111,8 @@ class Executions(Controller):
         own = context(request)
         at = Parameters.of(request).number("at")
         if at is not None:
-            return reply.json(own.view(await _require_past(own, execution_id, at)))
-        return reply.json(own.view(await require_execution(own, execution_id)))
+            return reply.json(await own.whole(await _require_past(own, execution_id, at)))
+        return reply.json(await own.whole(await require_execution(own, execution_id)))
 
     @delete("/{execution_id:str}", operation_id="deleteExecution", status_code=200)
     async def remove(self, request: Http, execution_id: Segment) -> Reply:
@@ -195,14 +195,14 @@ async def follow_events(own: Context, execution: Execution) -> AsyncIterator[byt
     """Yield `start`, a `progress` per step, and `end` when nothing more can happen."""
     yield event("start", start_view(execution.id, instant(own.ports.now())))
     if is_over(execution):
-        yield event("end", own.view(execution))
+        yield event("end", await own.whole(execution))
         return
     async with closing(own.ports.window.follow(execution.id)) as steps:
         async for latest in steps:
             if is_over(latest):
-                yield event("end", own.view(latest))
+                yield event("end", await own.whole(latest))
                 return
-            yield event("progress", own.view(latest))
+            yield event("progress", await own.whole(latest))
 
 
 async def dependency_events(own: Context, execution: Execution) -> AsyncIterator[bytes]:

@@ -16,7 +16,7 @@ from domain.record.codec import encode
 from domain.record.envelope import Outgoing, Record
 from domain.record.topics import EXECUTION_EVENTS, FLOWS, TASK_REQUESTS
 from infra.embedded.log import EmbeddedLog
-from infra.large_records import HEADER, LargeRecords, OpeningHandler
+from infra.large_records import HEADER, LargeRecords, LargeValues, OpeningHandler
 from infra.log_options import LogOptions
 from infra.storage.local import LocalBlobs
 from tests.support.waiting import eventually
@@ -50,7 +50,7 @@ class World:
         self.bare = EmbeddedLog(folder / "log", options)
         self.bare.ensure_topics(TOPICS)
         self.blobs = LocalBlobs(folder / "storage")
-        self.log = LargeRecords(self.bare, self.blobs, LIMIT)
+        self.log = LargeRecords(self.bare, LargeValues(self.blobs, LIMIT))
 
     def events(self) -> list[Record]:
         return list(self.log.reader.by_key(EXECUTION_EVENTS, "Aa"))

@@ -18,6 +18,8 @@ from domain.errors import LogUnavailable
 from domain.ports.log import AT_ONCE, ConsumerEvents, Delivery, Failed
 from domain.record.envelope import Outgoing, Position, Record
 from domain.record.topics import partition_of
+from infra.large_records import LargeValues
+from tests.support.memory_blobs import MemoryBlobs
 
 if TYPE_CHECKING:
     from tests.simulation.process import Process
@@ -31,8 +33,9 @@ START_MS = 1_767_225_600_000
 class Broker:
     """What is durable. The time is virtual."""
 
-    def __init__(self, partitions: int) -> None:
+    def __init__(self, partitions: int, record_bytes: int = 1_000_000) -> None:
         self.partitions = partitions
+        self.values = LargeValues(MemoryBlobs(), record_bytes)
         self.now_ms = START_MS
         self.logs: dict[Place, list[Record]] = defaultdict(list)
         self.groups: dict[str, Group] = {}
@@ -59,15 +62,21 @@ class Broker:
             place[0], place[1], len(records), outgoing.key, outgoing.value, stamp, outgoing.headers
         )
         records.append(record)
+        whole = self.values.opened(record)
         for listener in self.listeners:
-            listener(record)
+            listener(whole)
         return record
+
+    def read(self, place: Place, start: int, stop: int | None = None) -> list[Record]:
+        """Return records as a reader gets them."""
+        found = self.logs[place][start:stop] if place in self.logs else []
+        return [self.values.opened(record) for record in found]
 
     def all(self, topic: str) -> Iterator[Record]:
         """Yield every record of a topic, partition by partition."""
         for place in sorted(self.logs):
             if place[0] == topic:
-                yield from self.logs[place]
+                yield from self.read(place, 0)
 
 
 class Group:
@@ -172,7 +181,7 @@ class Member:
     def feed(self, place: Place, most: int) -> None:
         """Hand over the next records of a partition."""
         start = self.next[place]
-        batch = self._broker.logs[place][start : start + most]
+        batch = self._broker.read(place, start, start + most)
         self.next[place] = start + len(batch)
         self._events.records(batch)
 
@@ -225,7 +234,7 @@ class Follower:
     def feed(self, place: Place, most: int) -> None:
         """Hand over the next records of a partition."""
         start = self.next[place]
-        batch = self._broker.logs[place][start : start + most]
+        batch = self._broker.read(place, start, start + most)
         self.next[place] = start + len(batch)
         self._deliver(batch)
 
@@ -276,6 +285,7 @@ class ProcessLog:
         self._process.before_send()
         self.sent += 1
         place = (record.topic, self._broker.partition(record))
+        record = self._broker.values.stored(record)
         flight = _Flight(record, self._process.clock.ms(), delivered)
         if self.instant:
             self._land(place, flight)()
@@ -352,13 +362,13 @@ class ProcessLog:
         return 0, len(self._broker.logs.get((topic, partition), ()))
 
     def read(self, topic: str, partition: int, start: int, stop: int) -> Iterator[Record]:
-        yield from self._broker.logs.get((topic, partition), [])[start:stop]
+        yield from self._broker.read((topic, partition), start, stop)
 
     def by_key(self, topic: str, key: str, start: int = 0) -> Iterator[Record]:
         place = (topic, partition_of(key, self._broker.partitions))
         for record in self._broker.logs.get(place, [])[start:]:
             if record.key == key:
-                yield record
+                yield self._broker.values.opened(record)
 
     def tail(
         self,

@@ -58,6 +58,8 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True):
     faults: Faults
     troubled_actions: int
     thorough: bool
+    record_bytes: int = 1_000_000
+    """What the log takes: with a small number many records stand in files."""
 
     @property
     def is_determined(self) -> bool:
@@ -94,6 +96,7 @@ def scenario_of(seed: int) -> Scenario:
         faults=Faults(crash=rate(0.6), refused=rate(0.4), unknown=rate(0.4), twice=rate(0.5)),
         troubled_actions=random.choice((50, 200, 600)),
         thorough=random.random() < 0.2,
+        record_bytes=random.choice((1_000, 2_500, 1_000_000, 1_000_000)),
     )
 
 
@@ -114,7 +117,7 @@ class World:
     def __init__(self, scenario: Scenario) -> None:
         self.scenario = scenario
         self.random = Random(f"world {scenario.seed} {scenario.trouble}")
-        self.broker = Broker(scenario.partitions)
+        self.broker = Broker(scenario.partitions, scenario.record_bytes)
         drawn, flow = draw_flow(scenario.flow)
         more = (FOLLOWER, CLOCKWORK) if scenario.triggers else ()
         self.flows = Flows(*more)
@@ -434,10 +437,12 @@ class World:
 
     def _verify(self) -> None:
         """Step all that is recorded again: the same bytes must come of it (I2)."""
-        logs = self.broker.logs
         for number in range(self.scenario.partitions):
             verifier = Verifier(self.flows, look=TableOfAnswers().answer)
-            commands, events = logs[EXECUTION_COMMANDS, number], logs[EXECUTION_EVENTS, number]
+            commands, events = (
+                self.broker.read((topic, number), 0)
+                for topic in (EXECUTION_COMMANDS, EXECUTION_EVENTS)
+            )
             for found in verifier.run(commands, events):
                 raise Broken(
                     f"{found.execution_id} at {found.sequence}: {found.reason}: {found.events}"

@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, BinaryIO, cast
+from typing import Any, cast
 
 import httpx
 import msgspec
@@ -21,7 +21,6 @@ from api.app import TidewheelApi, create_context, unbound_app
 from api.auth import FixedAccount
 from api.context import ApiDependencies, Queries
 from api.options import ApiOptions
-from domain.errors import NotFound
 from domain.execution import commands as c
 from domain.execution import events as e
 from domain.execution.fold import RECORDS, PartitionFold
@@ -64,6 +63,7 @@ from projections.taskruns.project import writes_of as task_run_writes
 from projections.triggers.document import TRIGGERS
 from projections.triggers.query import TriggerQueries
 from projections.window import Window
+from tests.support.memory_blobs import MemoryBlobs
 from tests.support.memory_log import MemoryLog
 
 BEGIN = datetime(2026, 11, 23, 12, 0, 0, 123_456, tzinfo=UTC)
@@ -90,41 +90,6 @@ tasks:
 """
 
 Step = Callable[["World", c.ExecutionCommand], list[e.ExecutionEvent]]
-
-
-class MemoryBlobs:
-    """Blobs port: files in memory."""
-
-    def __init__(self) -> None:
-        self.files: dict[str, bytes] = {}
-
-    def put(self, uri: str, data: BinaryIO | bytes) -> str:
-        self.files[uri] = data if isinstance(data, bytes) else data.read()
-        return uri
-
-    def open(self, uri: str) -> BinaryIO:
-        import io
-
-        if uri not in self.files:
-            raise NotFound(f"no file {uri}")
-        return io.BytesIO(self.files[uri])
-
-    def size(self, uri: str) -> int:
-        if uri not in self.files:
-            raise NotFound(f"no file {uri}")
-        return len(self.files[uri])
-
-    def exists(self, uri: str) -> bool:
-        return uri in self.files
-
-    def list(self, uri: str) -> Iterator[str]:
-        return iter([name for name in self.files if name.startswith(uri.rstrip("/") + "/")])
-
-    def delete(self, uri: str) -> int:
-        doomed = [n for n in self.files if n == uri or n.startswith(uri.rstrip("/") + "/")]
-        for name in doomed:
-            del self.files[name]
-        return len(doomed)
 
 
 class _WorldClock:
