@@ -10,7 +10,7 @@ TidewheelError
   UnreadableRecord       LOG001   a record's bytes are not what its topic promises
   LogUnavailable         LOG002   the log could not be written or read in time
   RecordTooLarge         LOG003   a record is over the log's limit: no retry can help
-  BrokenInvariant        CORE001  the program contradicts itself: the process must stop
+  BrokenInvariant        CORE001  the program contradicts itself: what it was about must not go on
 """
 
 from __future__ import annotations
@@ -107,6 +107,6 @@ class RecordTooLarge(TidewheelError):
 
 
 class BrokenInvariant(TidewheelError):
-    """The program contradicts itself; the process must stop rather than go on."""
+    """The program contradicts itself; the execution whose step did so fails, the others go on."""
 
     code = "CORE001"

@@ -216,15 +216,17 @@ def test_a_record_that_cannot_be_read_is_put_aside_and_stops_nobody(bench: Bench
     assert "cannot be read" in letters[EXECUTION_EVENTS].reason
 
 
-def test_events_that_contradict_the_state_are_put_aside_and_stop_nobody(bench: Bench) -> None:
+def test_events_that_contradict_the_state_fail_their_execution_and_stop_nobody(
+    bench: Bench,
+) -> None:
     bench.history.create("e1")
     bench.history.step("e1", e.TaskRunPaused(id="none"))
     bench.history.create("e2")
     with bench.indexer() as (indexer, consumer):
         bench.settle(indexer, consumer)
-    assert "e2" in bench.ids("executions")
-    [letter] = bench.letters()
-    assert letter.key == "e1"
+    assert bench.ids("executions") == ["e1", "e2"]
+    assert bench.store.stored["executions", "e1"][1]["state"] == "FAILED"
+    assert bench.letters() == []
 
 
 def test_a_document_that_the_store_refuses_is_put_aside(bench: Bench) -> None:
