@@ -29,6 +29,10 @@ _DECISIONS: Final[dict[str, Literal["APPROVED", "DENIED"]]] = {
 }
 
 
+_ALSO_FLOWS: Final = ("events", "file", "flow", "follow", "follow-dependencies", "graph")
+"""Last words of paths of an execution that are no POST: a POST there names a flow."""
+
+
 class ExecutionForms(Controller):
     """Routes that take forms, or expressions."""
 
@@ -39,6 +43,16 @@ class ExecutionForms(Controller):
     async def create(self, request: Http, namespace: Segment, flow_id: Segment) -> Reply:
         """Begin an execution: one part of the form per input, named by its id."""
         return await begin(request, namespace, flow_id)
+
+    @post(
+        [f"/{{namespace:str}}/{word}" for word in _ALSO_FLOWS],
+        operation_id="createExecutionAlike",
+        status_code=200,
+        include_in_schema=False,
+    )
+    async def create_alike(self, request: Http, namespace: Segment) -> Reply:
+        """Begin an execution of a flow whose id is the last word of an execution's path."""
+        return await begin(request, namespace, request.url.path.rpartition("/")[2])
 
     @post(
         "/trigger/{namespace:str}/{flow_id:str}", operation_id="triggerExecution", status_code=200

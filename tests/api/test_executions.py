@@ -153,6 +153,18 @@ class TestCreate:
         assert answer.status_code == 409
         assert answer.json()["message"] == "Illegal state: Requested Flow is disabled."
 
+    @pytest.mark.parametrize(
+        "word", ["events", "file", "flow", "follow", "follow-dependencies", "graph"]
+    )
+    async def test_a_flow_may_be_called_like_a_part_of_an_execution(
+        self, client: ApiClient, word: str
+    ) -> None:
+        source = HELLO.replace("id: hello", f"id: {word}")
+        assert (await client.post("/api/v1/main/flows", content=source, headers=YAML)).is_success
+        answer = await client.post(f"{ROOT}/gold.team/{word}")
+        assert answer.status_code == 200, answer.text
+        assert answer.json()["flowId"] == word
+
     async def test_a_json_body_is_a_415(self, client: ApiClient) -> None:
         answer = await client.post(RUN, json={"name": "x"})
         assert answer.status_code == 415
