@@ -138,6 +138,11 @@ def topics_page() -> str:
         "(`tidewheel.`). Values are JSON; unknown members are ignored, so that a reader may be",
         "older than a writer.",
         "",
+        "A value that is over the size of a record stands in internal storage: the record then",
+        "has the header `large` with the file's URI, and as its own value what is left when the",
+        "file is gone. Records of executions, requests and triggers may be so",
+        "([ADR 5](adr/0005-large-records.md)).",
+        "",
         "| topic | key | value | written by | partitions | kept | meaning |",
         "|---|---|---|---|---|---|---|",
     ]

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
-from tests.support.running import Running
+from tests.support.rest import until
+from tests.support.running import Running, prepare
 
 pytestmark = pytest.mark.process
 
@@ -59,3 +62,33 @@ def test_inputs_variables_subflows_and_outputs_may_be_larger_than_a_record(serve
     child = rest.execution(runs["call"]["outputs"]["executionId"])
     assert child["taskRunList"][0]["outputs"] == {"value": text * 2}
     assert server.supervisor.pids == before
+
+
+@pytest.mark.parametrize(
+    "engine", ["embedded", pytest.param("distributed", marks=pytest.mark.servers)]
+)
+def test_what_is_deleted_takes_its_large_values_along_and_stops_nobody(
+    engine: str, request: pytest.FixtureRequest, tmp_path: Path
+) -> None:
+    with prepare(engine, request, tmp_path) as running:
+        rest = running.rest
+
+        def files(execution_id: str) -> list[Path]:
+            found = running.data.rglob(f"*{execution_id}*/**/*")
+            return [path for path in found if path.is_file()]
+
+        rest.create_flow(CHILD)
+        text = "x" * 1_500_000
+        gone, kept = (rest.run("large", "child", {"text": text}, wait=True)["id"] for _ in "ab")
+        assert files(gone)
+        rest.call("DELETE", f"/executions/{gone}")
+        until(lambda: not files(gone), "its files being gone")
+        assert files(kept)
+        first = running.components[0]  # on the distributed engine the executor: it folds anew
+        running.kill(first)
+        running.restart(first)
+        assert rest.ended(kept)["outputs"] == {"twice": text * 2}
+        after = rest.run("large", "child", {"text": "y"}, wait=True)
+        assert after["outputs"] == {"twice": "yy"}
+        verified = rest.call("GET", "/log/verify")
+        assert '"verified":true' in verified, verified
