@@ -111,9 +111,17 @@ class Context:
         """Return executions as they are now, with outputs that stand in files."""
         return [self.view(each) for each in await with_stored_outputs(self.ports.blobs, found)]
 
-    async def whole(self, execution: Execution) -> dict[str, Any]:
-        """Return an execution as it is now, with outputs that stand in files."""
-        return (await self.views([execution]))[0]
+    async def whole(
+        self, execution: Execution, known: dict[str, dict[str, Any]] | None = None
+    ) -> dict[str, Any]:
+        """Return an execution as it is now, with outputs that stand in files.
+
+        Args:
+            execution: which.
+            known: see `with_stored_outputs`.
+        """
+        [shown] = await with_stored_outputs(self.ports.blobs, [execution], known)
+        return self.view(shown)
 
     def moved(self, execution: Execution, state: StateType, outputs: Any = None) -> dict[str, Any]:
         """Return an execution as it was when an action had brought it into a state."""

@@ -17,11 +17,19 @@ MOST_BYTES: Final = 16 * 1024 * 1024
 """Of stored outputs in one answer; what is beyond is shown as the URI of its file."""
 
 
-async def with_stored_outputs(blobs: Blobs, found: Sequence[Execution]) -> list[Execution]:
-    """Return executions whose task runs have their outputs, wherever those are."""
+async def with_stored_outputs(
+    blobs: Blobs, found: Sequence[Execution], known: dict[str, dict[str, Any]] | None = None
+) -> list[Execution]:
+    """Return executions whose task runs have their outputs, wherever those are.
+
+    Args:
+        blobs: internal storage.
+        found: the executions.
+        known: outputs by URI that were read for an earlier answer; what is read now is added.
+    """
     if not any(_is_stored(run) for each in found for run in list(each.task_runs.values())):
         return list(found)
-    return await asyncio.to_thread(_filled, blobs, found)
+    return await asyncio.to_thread(_filled, blobs, found, {} if known is None else known)
 
 
 def read_outputs(blobs: Blobs, uri: str) -> dict[str, Any]:
@@ -34,7 +42,9 @@ def read_outputs(blobs: Blobs, uri: str) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-def _filled(blobs: Blobs, found: Sequence[Execution]) -> list[Execution]:
+def _filled(
+    blobs: Blobs, found: Sequence[Execution], known: dict[str, dict[str, Any]]
+) -> list[Execution]:
     left = MOST_BYTES
     filled: list[Execution] = []
     for execution in found:
@@ -47,7 +57,8 @@ def _filled(blobs: Blobs, found: Sequence[Execution]) -> list[Execution]:
             outputs: dict[str, Any] = {BY_REFERENCE: uri}
             if size <= left:
                 left -= size
-                outputs = read_outputs(blobs, uri)
+                outputs = known.get(uri) or read_outputs(blobs, uri)
+                known[uri] = outputs
             # the run belongs to whoever folds it
             runs[run.id] = msgspec.structs.replace(run, outputs=outputs)
         filled.append(msgspec.structs.replace(execution, task_runs=runs))

@@ -197,12 +197,13 @@ async def follow_events(own: Context, execution: Execution) -> AsyncIterator[byt
     if is_over(execution):
         yield event("end", await own.whole(execution))
         return
+    known: dict[str, dict[str, Any]] = {}  # a file is read once, however many steps follow
     async with closing(own.ports.window.follow(execution.id)) as steps:
         async for latest in steps:
             if is_over(latest):
-                yield event("end", await own.whole(latest))
+                yield event("end", await own.whole(latest, known))
                 return
-            yield event("progress", await own.whole(latest))
+            yield event("progress", await own.whole(latest, known))
 
 
 async def dependency_events(own: Context, execution: Execution) -> AsyncIterator[bytes]:
