@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import json
-from typing import Any
+import re
+from typing import Any, cast
 
 import pytest
+from litestar.routes import HTTPRoute
 
 from domain.execution import commands as c
 from domain.execution import events as e
 from domain.execution.lifecycle import StateType
+from domain.flow.checker import RESERVED_IDS
 from domain.log import Level
 from tests.support.api_world import HELLO, ApiClient, World
 
@@ -152,6 +155,19 @@ class TestCreate:
         answer = await client.post(f"{ROOT}/gold.team/switched")
         assert answer.status_code == 409
         assert answer.json()["message"] == "Illegal state: Requested Flow is disabled."
+
+    async def test_every_path_of_an_execution_takes_a_post_since_a_flow_may_be_called_so(
+        self, client: ApiClient
+    ) -> None:
+        words: dict[str, set[str]] = {}
+        for route in client.app.routes:
+            found = re.fullmatch(r"/api/v1/executions/\{[^/]*\}/([a-z-]+)", route.path)
+            if found:
+                methods = words.setdefault(found[1], set())
+                methods |= cast("HTTPRoute", route).methods
+        assert {"file", "graph", "restart"} <= set(words)
+        closed = {word for word, methods in words.items() if "POST" not in methods}
+        assert closed <= set(RESERVED_IDS), "no flow can have these ids"
 
     @pytest.mark.parametrize(
         "word", ["events", "file", "flow", "follow", "follow-dependencies", "graph"]
