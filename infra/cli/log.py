@@ -17,7 +17,7 @@ app = App(name="log")
 _out = Console(highlight=False, soft_wrap=True)
 DIVERGED = 1
 _UNPROVED = {
-    "withheld": "rest on an answer that was not recorded (a secret)",
+    "withheld": "rest on an answer that was not recorded (a secret, or what a file held)",
     "uncommanded": "have no command on the log any more",
     "unreadable": "cannot be read",
     "ignored": "lost a race or are duplicates: nobody counts them",
