@@ -16,6 +16,7 @@ Delivery = Callable[[Position | None, Exception | None], None]
 """Called once per record sent: its position when durable, or the error.
 
 From any thread, also from inside `send` on the sender's own: hold no lock there that it takes.
+What it raises is logged and reaches nobody.
 """
 
 Failed = Callable[[Exception], None]

@@ -18,6 +18,7 @@ from zlib import crc32
 from domain.errors import LogUnavailable, RecordTooLarge
 from domain.ports.log import Delivery
 from domain.record.envelope import Outgoing, Position, Record
+from infra.delivery import report
 from infra.embedded.log_format import (
     CHECKPOINT,
     COMMIT,
@@ -152,7 +153,7 @@ class Journal:
                 self._publish(partition, record, len(body))
         place = Position(outgoing.topic, partition.number, offset)
         if delivered is not None and not self._synced:
-            delivered(place, None)
+            report(delivered, place, None)
         return place
 
     def commit(self, group: str, partition: Partition, offset: int, metadata: str) -> None:
@@ -258,7 +259,7 @@ class Journal:
                     self._publish(partition, record, len(record.value or b""))
         for _, record, delivered in pending:
             if delivered is not None:
-                delivered(None if failure else record.position, failure)
+                report(delivered, None if failure else record.position, failure)
         with self.lock:
             self._publishing = False
             self._published.notify_all()

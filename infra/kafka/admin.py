@@ -6,8 +6,8 @@ import logging
 import time
 from collections.abc import Iterable
 
-from confluent_kafka import KafkaError, KafkaException
-from confluent_kafka.admin import AdminClient
+from confluent_kafka import KafkaError, KafkaException, TopicPartition
+from confluent_kafka.admin import AdminClient, OffsetSpec
 from confluent_kafka.cimpl import NewTopic
 
 from domain.errors import LogUnavailable
@@ -24,6 +24,7 @@ from infra.kafka.client import (
     attempt,
     configuration,
     milliseconds,
+    passes_soon,
     unavailable,
 )
 from infra.log_options import LogOptions
@@ -59,7 +60,7 @@ def ensure_topics(options: LogOptions, topics: Iterable[str]) -> None:
             except KafkaException as error:
                 if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
                     raise unavailable(f"create topic {name}", error) from error
-    counts = _until_usable(admin, set(wanted))
+    counts = _until_led(admin, set(wanted))
     for name, topic in wanted.items():
         if counts[name] != topic.num_partitions:
             _LOGGER.warning(
@@ -96,20 +97,47 @@ def new_topic(options: LogOptions, topic: str) -> NewTopic:
     )
 
 
-def _until_usable(admin: AdminClient, names: set[str]) -> dict[str, int]:
-    """Wait until each topic has leaders in the broker's metadata; return the partition counts."""
+def _until_led(admin: AdminClient, names: set[str]) -> dict[str, int]:
+    """Wait until each partition's leader serves it; return the partition counts.
+
+    Metadata name a leader a moment before it knows of its office. What is sent to it meanwhile is
+    refused, and sent again out of order (see `outcome` in `producer.py`), so leaders are asked.
+    """
     until = time.monotonic() + TIMEOUT_SECONDS
     while True:
         known = attempt("list topics", lambda: admin.list_topics(timeout=TIMEOUT_SECONDS)).topics
-        waiting = [
+        waiting = {
             name
             for name in names
             if name not in known
             or known[name].error is not None
             or any(part.leader < 0 for part in known[name].partitions.values())
-        ]
+        }
         if not waiting:
-            return {name: len(known[name].partitions) for name in names}
+            counts = {name: len(known[name].partitions) for name in names}
+            waiting = _not_led(admin, counts)
+            if not waiting:
+                return counts
         if time.monotonic() > until:
-            raise LogUnavailable(f"topics {waiting} have no leader after {TIMEOUT_SECONDS} s")
+            raise LogUnavailable(
+                f"topics {sorted(waiting)} have no leader after {TIMEOUT_SECONDS} s"
+            )
         time.sleep(_LOOK_AGAIN_SECONDS)
+
+
+def _not_led(admin: AdminClient, counts: dict[str, int]) -> set[str]:
+    """Return the topics that a leader does not serve yet; only a leader tells offsets."""
+    asked = {
+        TopicPartition(name, partition): OffsetSpec.earliest()
+        for name, count in counts.items()
+        for partition in range(count)
+    }
+    missing = set()
+    for place, answer in admin.list_offsets(asked, request_timeout=TIMEOUT_SECONDS).items():
+        try:
+            answer.result(TIMEOUT_SECONDS)
+        except KafkaException as error:
+            if not passes_soon(error):
+                raise unavailable(f"ask for the leader of {place.topic}", error) from error
+            missing.add(place.topic)
+    return missing

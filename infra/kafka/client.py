@@ -160,6 +160,11 @@ def unavailable(doing: str, error: KafkaError | KafkaException) -> LogUnavailabl
     return LogUnavailable(f"{doing}: {text}")
 
 
+def passes_soon(error: KafkaException) -> bool:
+    """True for what ends when leaders are chosen or the broker is back."""
+    return error.args[0].code() in _PASSING_SOON
+
+
 def insist(doing: str, call: Callable[[], T], seconds: float) -> T:
     """Call Kafka, again while what refuses passes by itself, until the time is over."""
     until = time.monotonic() + seconds
@@ -167,7 +172,7 @@ def insist(doing: str, call: Callable[[], T], seconds: float) -> T:
         try:
             return call()
         except KafkaException as error:
-            if error.args[0].code() not in _PASSING_SOON or time.monotonic() > until:
+            if not passes_soon(error) or time.monotonic() > until:
                 raise unavailable(doing, error) from error
         time.sleep(_AGAIN_SECONDS)
 

@@ -12,6 +12,7 @@ from domain.errors import LogUnavailable, RecordTooLarge
 from domain.ports.log import Delivery
 from domain.record.envelope import Outgoing, Position
 from domain.record.topics import partition_of
+from infra.delivery import report
 from infra.kafka.client import (
     BATCH_OVERHEAD_BYTES,
     attempt,
@@ -24,6 +25,23 @@ from infra.log_options import LogOptions
 _METADATA_SECONDS = 10.0
 _POLL_SECONDS = 0.2
 _QUEUE_KBYTES = 64 * 1024
+
+
+def outcome(
+    topic: str, error: KafkaError | None, message: Message
+) -> tuple[Position | None, LogUnavailable | None]:
+    """Return where a record of a logical topic stands, or why it is not known to stand anywhere.
+
+    A record without an offset is one that the broker called a duplicate of what it has no memory
+    of. It may be lost: a broker takes later records of a writer that it does not know, and calls
+    the earlier ones, which it had refused while the partition had no leader, duplicates then.
+    """
+    if error is not None:
+        return None, unavailable(f"write to {topic}", error)
+    partition, offset = message.partition(), message.offset()
+    if partition is None or offset is None or offset < 0:
+        return None, LogUnavailable(f"write to {topic}: the broker does not say where it stands")
+    return Position(topic, partition, offset), None
 
 
 class KafkaWriter:
@@ -72,16 +90,9 @@ class KafkaWriter:
         if timestamp_ms is None:
             timestamp_ms = time.time_ns() // 1_000_000
 
-        def report(error: KafkaError | None, message: Message) -> None:
-            if delivered is None:
-                return
-            if error is not None:
-                delivered(None, unavailable(f"write to {topic}", error))
-                return
-            place, offset = message.partition(), message.offset()
-            assert place is not None
-            assert offset is not None
-            delivered(Position(topic, place, offset), None)
+        def told(error: KafkaError | None, message: Message) -> None:
+            if delivered is not None:
+                report(delivered, *outcome(topic, error, message))
 
         until = 0.0
         while True:
@@ -91,7 +102,7 @@ class KafkaWriter:
                     value,
                     key,
                     partition,
-                    on_delivery=report if delivered is not None else None,
+                    on_delivery=told if delivered is not None else None,
                     timestamp=timestamp_ms,
                     headers=headers,
                 )

@@ -82,6 +82,17 @@ def test_a_record_reported_delivered_can_be_read_where_it_was_reported(log: Log)
     assert [(record.position, record.value) for record in found] == [(place, b"value")]
 
 
+def test_a_report_that_its_sender_stumbles_over_keeps_no_other_from_being_told(
+    log: Log, caplog: pytest.LogCaptureFixture
+) -> None:
+    def stumbles(position: Position | None, error: Exception | None) -> None:
+        raise ValueError("no")
+
+    log.writer.send(Outgoing(COMMANDS, "key", b"0", 3), stumbles)
+    assert [place.offset for place in log.writer.append(numbered(3))] == [1, 2, 3]
+    assert "a delivery report was not taken" in caplog.text
+
+
 def test_flush_waits_for_every_delivery(log: Log) -> None:
     reports: list[Position | None] = []
     for record in numbered(500):

@@ -18,6 +18,7 @@ from domain.errors import LogUnavailable
 from domain.record.envelope import Outgoing, Position, Record
 from infra.kafka.admin import ensure_topics
 from infra.kafka.log import KafkaLog
+from infra.kafka.producer import outcome
 from infra.local.kafka import KafkaServer
 from infra.log_options import LogOptions
 
@@ -53,6 +54,42 @@ def nowhere() -> Iterator[LogOptions]:
             bootstrap_servers=f"127.0.0.1:{taken.getsockname()[1]}",
             delivery_timeout=timedelta(seconds=1),
         )
+
+
+class Sent:
+    """What the client tells of a record it has sent."""
+
+    def __init__(self, partition: int | None, offset: int | None) -> None:
+        self._place = partition, offset
+
+    def partition(self) -> int | None:
+        return self._place[0]
+
+    def offset(self) -> int | None:
+        return self._place[1]
+
+
+@pytest.mark.parametrize("sent", [Sent(3, None), Sent(3, -1001), Sent(None, None)])
+def test_a_record_acknowledged_without_an_offset_is_not_durable(sent: Sent) -> None:
+    position, error = outcome(COMMANDS, None, sent)
+    assert position is None
+    assert isinstance(error, LogUnavailable)
+    assert COMMANDS in str(error)
+
+
+def test_a_record_acknowledged_with_its_offset_stands_there() -> None:
+    assert outcome(COMMANDS, None, Sent(3, 17)) == (Position(COMMANDS, 3, 17), None)
+
+
+def test_new_topics_are_led_when_they_are_said_to_be_made(options: LogOptions) -> None:
+    for number in range(10):
+        log = KafkaLog(msgspec.structs.replace(options, prefix=f"{options.prefix}{number}."))
+        log.ensure_topics([COMMANDS])
+        try:
+            places = log.writer.append([Outgoing(COMMANDS, f"k{n}", b"x") for n in range(200)])
+        finally:
+            log.close()
+        assert len(set(places)) == 200
 
 
 class Owner:
