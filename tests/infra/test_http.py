@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import uvicorn
 
+import infra.http
 from api.options import Limits
 from infra.http import guarded
 
@@ -17,6 +18,7 @@ pytestmark = pytest.mark.anyio
 
 LIMITS = Limits(head_seconds=0.05, header_bytes=1_000, target_bytes=200)
 PATIENT = Limits(head_seconds=30.0, header_bytes=1_000, target_bytes=200)
+HEADERS = {"/": [(b"x", b"y")], "/reads": [], "/no": [(b"connection", b"close")]}
 REQUEST = b"POST / HTTP/1.1\r\nHost: x\r\n"
 
 
@@ -26,22 +28,23 @@ def anyio_backend() -> str:
 
 
 async def app(scope: Any, receive: Any, send: Any) -> None:
-    """Answer at once, or at `/reads` after the body."""
+    """Answer at once, or at `/reads` after the body; at `/no` it is the last answer."""
     if scope["path"] == "/reads":
         while (message := await receive()).get("more_body"):
             assert message["type"] == "http.request"
-    await send({"type": "http.response.start", "status": 200, "headers": [(b"x", b"y")]})
+    await send({"type": "http.response.start", "status": 200, "headers": HEADERS[scope["path"]]})
     await send({"type": "http.response.body", "body": b"ok", "more_body": False})
 
 
 @asynccontextmanager
 async def connected(
     limits: Limits,
+    state: uvicorn.server.ServerState | None = None,
 ) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
     """A connection to a server with these limits."""
     config = uvicorn.Config(app, log_config=None, lifespan="off", http=guarded(limits), ws="none")
     config.load()
-    state = uvicorn.server.ServerState()
+    state = state or uvicorn.server.ServerState()
     loop = asyncio.get_running_loop()
     server = await loop.create_server(
         lambda: config.http_protocol_class(config=config, server_state=state, app_state={}),  # type: ignore[call-arg]
@@ -118,6 +121,35 @@ async def test_the_rest_of_an_answered_request_is_dropped_and_the_next_is_served
 async def test_the_rest_of_an_answered_request_is_not_waited_for_long(more: bytes) -> None:
     answer = await everything(LIMITS, REQUEST + b"Content-Length: 10\r\n\r\n", more)
     assert answer.count(b"HTTP/1.1 200 ") == 1
+
+
+async def test_who_still_sends_when_the_last_answer_comes_gets_it_whole() -> None:
+    begun = REQUEST.replace(b"/ ", b"/no ") + b"Content-Length: 20000000\r\n\r\n"
+    for _ in range(20):
+        async with connected(PATIENT) as (reader, writer):
+            writer.write(begun)
+            for _ in range(18):
+                writer.write(b"x" * 1_000_000)
+                await writer.drain()
+            answer = await asyncio.wait_for(reader.read(), 10)
+        assert answer.startswith(b"HTTP/1.1 200 ")
+        assert answer.endswith(b"ok\r\n0\r\n\r\n")
+
+
+@pytest.mark.parametrize("more", [b"", b"x"], ids=["silent", "going on"])
+async def test_after_the_last_answer_a_client_is_not_waited_for_for_ever(
+    more: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(infra.http, "_QUIET_SECONDS", 0.05)
+    monkeypatch.setattr(infra.http, "_LINGER_SECONDS", 0.2)
+    state = uvicorn.server.ServerState()
+    async with connected(PATIENT, state) as (reader, writer):
+        writer.write(REQUEST.replace(b"/ ", b"/no ") + b"Content-Length: 100000000\r\n\r\n")
+        assert (await asyncio.wait_for(reader.read(), 10)).startswith(b"HTTP/1.1 200 ")
+        async with asyncio.timeout(10):
+            while state.connections:
+                writer.write(more)
+                await asyncio.sleep(0.01)
 
 
 async def test_a_body_that_is_read_is_left_to_the_edge() -> None:
