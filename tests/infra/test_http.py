@@ -39,12 +39,19 @@ async def app(scope: Any, receive: Any, send: Any) -> None:
 @asynccontextmanager
 async def connected(
     limits: Limits,
-    state: uvicorn.server.ServerState | None = None,
+    closed: asyncio.Event | None = None,
 ) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
-    """A connection to a server with these limits."""
-    config = uvicorn.Config(app, log_config=None, lifespan="off", http=guarded(limits), ws="none")
+    """A connection to a server with these limits; `closed` is set when the server is done."""
+    ended = closed or asyncio.Event()
+
+    class Connection(guarded(limits)):  # type: ignore[misc]
+        def connection_lost(self, exc: Exception | None) -> None:
+            super().connection_lost(exc)
+            ended.set()
+
+    config = uvicorn.Config(app, log_config=None, lifespan="off", http=Connection, ws="none")
     config.load()
-    state = state or uvicorn.server.ServerState()
+    state = uvicorn.server.ServerState()
     loop = asyncio.get_running_loop()
     server = await loop.create_server(
         lambda: config.http_protocol_class(config=config, server_state=state, app_state={}),  # type: ignore[call-arg]
@@ -58,6 +65,7 @@ async def connected(
     finally:
         writer.close()
         server.close()
+        await asyncio.wait_for(ended.wait(), 10)
 
 
 async def everything(limits: Limits, *sent: bytes) -> bytes:
@@ -142,12 +150,12 @@ async def test_after_the_last_answer_a_client_is_not_waited_for_for_ever(
 ) -> None:
     monkeypatch.setattr(infra.http, "_QUIET_SECONDS", 0.05)
     monkeypatch.setattr(infra.http, "_LINGER_SECONDS", 0.2)
-    state = uvicorn.server.ServerState()
-    async with connected(PATIENT, state) as (reader, writer):
+    closed = asyncio.Event()
+    async with connected(PATIENT, closed) as (reader, writer):
         writer.write(REQUEST.replace(b"/ ", b"/no ") + b"Content-Length: 100000000\r\n\r\n")
         assert (await asyncio.wait_for(reader.read(), 10)).startswith(b"HTTP/1.1 200 ")
         async with asyncio.timeout(10):
-            while state.connections:
+            while not closed.is_set():
                 writer.write(more)
                 await asyncio.sleep(0.01)
 
