@@ -25,7 +25,7 @@ class Refused(AssertionError):
         self.status = answer.status_code
 
 
-def until(ask: Callable[[], T | None], what: str, seconds: float = 30) -> T:
+def until(ask: Callable[[], T | None], what: str, seconds: float = 60) -> T:
     """Return the first answer that is neither None nor False; fail when there is none in time."""
     deadline = monotonic() + seconds
     while True:
@@ -43,7 +43,7 @@ class Rest:
         self.client = httpx.Client(
             base_url=f"{url}/api/v1/main",
             auth=(username, password),
-            timeout=httpx.Timeout(30.0),
+            timeout=httpx.Timeout(60.0),
             trust_env=False,
         )
 
@@ -129,7 +129,7 @@ class Rest:
         """Return the messages of an execution's log."""
         return [entry["message"] for entry in self.call("GET", f"/logs/{execution_id}")]
 
-    def ended(self, execution_id: str, seconds: float = 30) -> dict[str, Any]:
+    def ended(self, execution_id: str, seconds: float = 60) -> dict[str, Any]:
         """Return an execution once it has ended."""
 
         def ask() -> dict[str, Any] | None:
@@ -138,7 +138,7 @@ class Rest:
 
         return until(ask, f"the end of {execution_id}", seconds)
 
-    def comes_to(self, execution_id: str, state: str, seconds: float = 30) -> dict[str, Any]:
+    def comes_to(self, execution_id: str, state: str, seconds: float = 60) -> dict[str, Any]:
         """Return an execution once it is in a state."""
 
         def ask() -> dict[str, Any] | None:
