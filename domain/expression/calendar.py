@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from calendar import monthrange
+from datetime import date as day
+from datetime import datetime
 from typing import Any, Final
 
 from domain.expression.errors import Fault
@@ -19,6 +22,7 @@ _DAYS: Final = (
     "SATURDAY",
     "SUNDAY",
 )
+_DAY: Final = re.compile(r"\d{4}-\d\d-\d\d")
 _POSITIONS: Final = ("FIRST", "SECOND", "THIRD", "FOURTH")
 
 
@@ -42,7 +46,10 @@ def month_of_year(run: Run, date: Any) -> int:
 
 @function("hourOfDay", date=REQUIRED)
 def hour_of_day(run: Run, date: Any) -> int:
-    """Return 0 to 23."""
+    """Return 0 to 23; a day without a time has no hour."""
+    is_day = isinstance(date, day) and not isinstance(date, datetime)
+    if is_day or (isinstance(date, str) and _DAY.fullmatch(date.strip())):
+        raise Fault("The 'hourOfDay' function expects a date with a time as argument 'date'.")
     return moment_of(date, run.scope).hour
 
 
@@ -70,8 +77,13 @@ def is_last_working_day(run: Run, date: Any, working: Any) -> bool:
     """Tell whether the day is its month's last working day, by default of Monday to Friday."""
     moment = moment_of(date, run.scope)
     names = list(_DAYS[:5]) if working is None else working
+    if isinstance(names, str):
+        names = [name.strip() for name in names.split(",")]
     if not isinstance(names, (list, tuple)):
-        raise Fault("The 'isLastWorkingDay' function expects a list as argument 'workingDays'.")
+        raise Fault(
+            "The 'isLastWorkingDay' function expects names of days, as a list or with commas "
+            "between, as argument 'workingDays'."
+        )
     worked = {_one_of(name, _DAYS, "workingDays") for name in names}
     last = monthrange(moment.year, moment.month)[1]
     days = [day for day in range(1, last + 1) if moment.replace(day=day).weekday() in worked]

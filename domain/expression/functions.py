@@ -157,6 +157,8 @@ def iteration_output(run: Run, task: Any, iteration: Any) -> Any:
     if not isinstance(current, int):
         raise Fault("The 'iterationOutput' function can only be used inside an iterative task.")
     wanted = current - 1 if iteration is None else iteration
+    if isinstance(wanted, str) and wanted.isdecimal() and wanted.isascii():
+        wanted = int(wanted)
     if not isinstance(wanted, int) or isinstance(wanted, bool) or not 0 <= wanted < current:
         raise Fault(f"Iteration {wanted} has no output yet.")
     name = _map_of(run, "task").get("id") if task is None else task
@@ -165,10 +167,11 @@ def iteration_output(run: Run, task: Any, iteration: Any) -> Any:
         found = found.get(outer) if isinstance(found, Mapping) else None
     if not isinstance(found, Mapping):
         return None
-    for key in (str(wanted), wanted):
-        if isinstance(found.get(key), Mapping):
-            return found[key].get("value")
-    return None
+    if wanted >= len(found):
+        raise Fault(f"Iteration {wanted} has no output yet.")
+    # outputs have the values of the loop as keys, in the order in which they came
+    output = list(found.values())[wanted]
+    return output.get("value") if isinstance(output, Mapping) else None
 
 
 @function("parentOutput", index=None)
@@ -184,15 +187,19 @@ def parent_output(run: Run, index: Any) -> Any:
     return parent.get("outputs") if isinstance(parent, Mapping) else None
 
 
-@function("loopOutputs", list=REQUIRED, name=REQUIRED)
-def loop_outputs(run: Run, items: Any, name: Any) -> list[Any]:
-    """Return one output of every iteration, null where it is missing."""
+@function("loopOutputs", outputs=REQUIRED, name=REQUIRED)
+def loop_outputs(run: Run, iterations: Any, name: Any) -> list[Any]:
+    """Return one output of every iteration of a Loop, null where it is missing."""
     del run
-    if isinstance(items, Mapping):
-        items = list(items.values())
-    if not isinstance(items, (list, tuple)):
-        raise Fault("The 'loopOutputs' function expects an argument 'list' with type list.")
-    return [item.get(name) if isinstance(item, Mapping) else None for item in items]
+    if not isinstance(iterations, (list, tuple)):
+        raise Fault("The 'loopOutputs' function expects an argument 'outputs' with type list.")
+    if not isinstance(name, str):
+        raise Fault("The 'loopOutputs' function expects an argument 'name' with type string.")
+    found: list[Any] = []
+    for iteration in iterations:
+        outputs = iteration.get("outputs") if isinstance(iteration, Mapping) else None
+        found.append(outputs.get(name) if isinstance(outputs, Mapping) else None)
+    return found
 
 
 def _map_of(run: Run, name: str) -> Mapping[str, Any]:

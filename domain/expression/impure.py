@@ -46,7 +46,7 @@ IMPURE_FUNCTIONS: Final[Mapping[str, Mapping[str, Any]]] = {
     "encrypt": {"key": REQUIRED, "plaintext": REQUIRED},
     "decrypt": {"key": REQUIRED, "encrypted": REQUIRED},
     "env": {"name": REQUIRED, "default": None},
-    "isPublicHoliday": {"date": None, "country": None, "subDivision": None},
+    "isPublicHoliday": {"date": REQUIRED, "country": REQUIRED, "subDivision": None},
     "appLink": {"appId": None, "baseUrl": None},
     "assets": {"namespace": None, "type": None, "metadata": None},
     "jq": {"input": REQUIRED, "expression": REQUIRED},
@@ -54,8 +54,11 @@ IMPURE_FUNCTIONS: Final[Mapping[str, Mapping[str, Any]]] = {
 """Name -> parameters in order with their defaults. `jq` is the filter, `input` its value; it is a
 lookup because a program can run for ever and needs a process that can be killed."""
 
+# answers on the log are found by the names of arguments: new names are added, never put in place
+_ALIASES: Final[Mapping[str, Mapping[str, str]]] = {"isPublicHoliday": {"countryCode": "country"}}
+
 LOOKUPS: Final[Mapping[str, Signature]] = {
-    name: Signature(name, "function", tuple(parameters.items()))
+    name: Signature(name, "function", tuple(parameters.items()), aliases=_ALIASES.get(name, {}))
     for name, parameters in IMPURE_FUNCTIONS.items()
     if name != "jq"
 }

@@ -32,6 +32,8 @@ class Signature(msgspec.Struct, frozen=True):
     """Takes the run, for filters and tests the value, then the arguments; None: a lookup."""
     is_variadic: bool = False
     """Whether any number of arguments by place follows."""
+    aliases: Mapping[str, str] = {}
+    """Further names of parameters, each with the one it stands for."""
 
     def bind(
         self,
@@ -59,7 +61,8 @@ class Signature(msgspec.Struct, frozen=True):
             for (parameter, _), argument in zip(self.parameters, positional, strict=False)
         }
         known = {parameter for parameter, _ in self.parameters}
-        for name, argument in named:
+        for alias, argument in named:
+            name = self.aliases.get(alias, alias)
             if name not in known:
                 raise Fault(f"The following named argument does not exist: {name}")
             given[name] = argument

@@ -35,8 +35,11 @@ def render(text: str, variables: Mapping[str, Any] = LOOP) -> str:
         ("{{ tasksWithState('KILLED') }}", "[]"),
         ("{{ currentEachOutput(outputs.t).value }}", "deep"),
         ("{{ parentOutput() }}{{ parentOutput(0) }}{{ parentOutput(1) }}", '{"p":1}{"r":3}{"q":2}'),
-        ("{{ loopOutputs([{'a': 1}, {}], 'a') }}", "[1,null]"),
-        ("{{ loopOutputs({'x': {'a': 1}}, 'a') }}", "[1]"),
+        (
+            "{{ loopOutputs([{'item': {'value': 'x'}, 'outputs': {'a': 1}}, {'a': 2}, 3], 'a') }}",
+            "[1,null,null]",
+        ),
+        ("{{ loopOutputs(outputs=[], name='a') }}", "[]"),
         ("{{ max(1, 2.5, 2) }}{{ min(3, 1) }}{{ max() ?? 'none' }}", "2.51none"),
         (
             "{{ range('a', 'e', 2) }}{{ range(3, 1, -1) }}{{ range(1, 3, -1) }}",
@@ -55,6 +58,8 @@ def render(text: str, variables: Mapping[str, Any] = LOOP) -> str:
         ("{{ isDayWeekInMonth('2024-02-08', 'thursday', 'SECOND') }}", "true"),
         ("{{ isLastWorkingDay('2024-03-29') }}{{ isLastWorkingDay('2024-03-31') }}", "truefalse"),
         ("{{ isLastWorkingDay('2024-03-31', ['SUNDAY']) }}", "true"),
+        ("{{ isLastWorkingDay('2024-03-28', 'monday, THURSDAY') }}", "true"),
+        ("{{ isLastWorkingDay('2024-03-29', 'MONDAY,THURSDAY') }}", "false"),
         ("{{ isDateBefore('2024-01-01', '2024-01-02') }}", "true"),
         ("{{ isDateBetween('2024-01-02', '2024-01-01', '2024-01-03') }}", "true"),
         ("{{ isDateAfter('2024-01-01', '2024-01-01') }}", "false"),
@@ -72,9 +77,19 @@ def test_the_iteration_before_is_the_default() -> None:
     assert render("{{ iterationOutput('other') ?? 'none' }}", variables) == "none"
 
 
+def test_an_iteration_is_told_by_its_place_whatever_its_value() -> None:
+    outputs = {"it": {"north": {"value": "N"}, "south": {"value": "S"}}}
+    variables = {**LOOP, "outputs": outputs, "parents": [], "taskrun": {"iteration": 2}}
+    assert render("{{ iterationOutput() }}{{ iterationOutput('it', '0') }}", variables) == "SN"
+
+
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
+        ("{{ hourOfDay('2024-02-29') }}", "expects a date with a time"),
+        ("{{ isLastWorkingDay('2024-03-31', 'MONDAY,ANYDAY') }}", "must be one of MONDAY"),
+        ("{{ loopOutputs({}, 'a') }}", "expects an argument 'outputs' with type list"),
+        ("{{ loopOutputs([], null) }}", "expects an argument 'name' with type string"),
         ("{{ nope() }}", "Function or Macro [nope] does not exist."),
         ("{{ iterationOutput('it', 5) }}", "Iteration 5 has no output yet"),
         ("{{ currentEachOutput({}) }}", "No output for the value 'x'"),

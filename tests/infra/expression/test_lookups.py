@@ -173,12 +173,20 @@ def test_what_a_server_does_not_offer_fails_by_name(world: StubWorld) -> None:
         ("date='2026-12-24', country='FR'", "false"),
         ("date='2026-01-06', country='DE', subDivision='DE-BY'", "true"),
         ("date='2026-01-06', country='DE', subDivision='DE-HH'", "false"),
+        ("'2026-12-25T08:00:00Z', countryCode='FR'", "true"),
+        ("'2026-12-25', 'FR', ''", "true"),
+        ("'2026-12-25', 'FR', 'nowhere'", "true"),
     ],
 )
 def test_public_holidays_are_those_of_the_country_and_its_part(
     world: StubWorld, arguments: str, expected: str
 ) -> None:
     assert render(world, f"{{{{ isPublicHoliday({arguments}) }}}}") == expected
+
+
+def test_a_public_holiday_is_asked_for_a_day_and_a_country(world: StubWorld) -> None:
+    fails(world, "{{ isPublicHoliday() }}", "expects an argument 'date'")
+    fails(world, "{{ isPublicHoliday('2026-01-01') }}", "expects an argument 'country'")
 
 
 def test_a_country_nobody_knows_is_told(world: StubWorld) -> None:
