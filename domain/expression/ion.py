@@ -19,6 +19,7 @@ from typing import Any, Final
 
 from domain.expression.errors import Fault, LimitFault
 from domain.expression.text import (
+    data_text,
     datetime_text,
     decimal_text,
     duration_number,
@@ -373,13 +374,14 @@ class _Writer:
             case int():
                 self._add(to_text(value))
             case _:
-                self._add(json_string(to_text(value)))
+                self._add(json_string(data_text(value)))
 
 
 def _float(value: float) -> str:
     if math.isnan(value) or math.isinf(value):
         return "nan" if math.isnan(value) else "+inf" if value > 0 else "-inf"
-    text = float_text(value)
+    # Ion knows double precision only
+    text = float_text(float(value))
     return text if "E" in text else text.removesuffix(".0") + "e0"
 
 

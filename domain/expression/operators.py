@@ -313,6 +313,34 @@ def not_member_of(left: Any, right: Any, run: Run) -> bool:
     return not member_of(left, right, run)
 
 
+def listed_in(left: Any, right: Any, run: Run) -> bool:
+    """Return `left isIn right`, by their texts: element of a list, or key or value of a map."""
+    if left is None:
+        return False
+    if isinstance(right, Mapping):
+        candidates = [*right.keys(), *right.values()]
+    elif isinstance(right, COLLECTIONS):
+        candidates = list(right)
+    else:
+        return False
+    longest = run.scope.limits.output_characters
+    wanted = inner_java_text(left, longest)
+    run.budget.pay_items(len(candidates))
+    for candidate in candidates:
+        if candidate is None:
+            continue
+        text = inner_java_text(candidate, longest)
+        run.budget.spend(len(text) >> 7)
+        if text == wanted:
+            return True
+    return False
+
+
+def not_listed_in(left: Any, right: Any, run: Run) -> bool:
+    """Return `left not isIn right`."""
+    return not listed_in(left, right, run)
+
+
 def between(left: Any, right: Any, run: Run) -> list[Any]:
     """Return `left..right`, both ends included; never downwards."""
     return run.checked(stepped(left, right, 1, run.scope.limits))  # type: ignore[no-any-return]
@@ -375,6 +403,8 @@ BINARY: Final[dict[str, Callable[[Any, Any, Run], Any]]] = {
     "contains": holds,
     "in": member_of,
     "not in": not_member_of,
+    "isIn": listed_in,
+    "not isIn": not_listed_in,
     "..": between,
 }
 """What each operator does with two evaluated operands."""

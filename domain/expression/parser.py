@@ -38,6 +38,8 @@ BINARY_PRECEDENCE: Final = {
     "contains": 20,
     "in": 20,
     "not in": 20,
+    "isIn": 20,
+    "not isIn": 20,
     "==": 30,
     "equals": 30,
     "!=": 30,
@@ -213,7 +215,7 @@ def _binary_operator(tokens: Tokens) -> tuple[str, int] | None:
     """Return the operator at the cursor and the number of tokens it takes."""
     token = tokens.current
     if token.kind is Kind.NAME:
-        return ("in", 1) if token.value in _WORDS_FOR_IN else None
+        return (token.value, 1) if token.value in _WORDS_FOR_IN else None
     if token.kind is not Kind.OPERATOR:
         return None
     value = token.value
@@ -224,7 +226,7 @@ def _binary_operator(tokens: Tokens) -> tuple[str, int] | None:
     elif value == "not":
         following = tokens.peek()
         if following.kind is Kind.NAME and following.value in _WORDS_FOR_IN:
-            return "not in", 2
+            return f"not {following.value}", 2
         return None
     return (value, 1) if value in BINARY_PRECEDENCE else None
 

@@ -150,7 +150,18 @@ def _json(value: Any, out: _Out) -> None:
         case timedelta():
             out.add(duration_number(value))
         case _:
-            out.add(json_string(_scalar(value, LONGEST)))
+            out.add(json_string(data_text(value)))
+
+
+def data_text(value: Any) -> str:
+    """Return a scalar as the texts of data formats hold it: a time always with its seconds.
+
+    Raises:
+        Fault: a value that expressions do not know.
+    """
+    if isinstance(value, datetime):
+        return datetime_text(value)
+    return value.isoformat() if isinstance(value, time) else _scalar(value, LONGEST)
 
 
 def duration_number(value: timedelta) -> str:
@@ -210,8 +221,11 @@ def _scalar(value: Any, longest: int) -> str:
         case Decimal():
             return decimal_text(value)
         case datetime():
-            return datetime_text(value)
-        case date() | time():
+            return _java_moment(value)
+        case time():
+            text = value.isoformat()
+            return text if value.second or value.microsecond else text.removesuffix(":00")
+        case date():
             return value.isoformat()
         case timedelta():
             return format_duration(value)
@@ -263,6 +277,15 @@ def datetime_text(value: datetime) -> str:
     if offset is None:
         return text
     return text + (offset_text(offset) if offset else "Z")
+
+
+def _java_moment(value: datetime) -> str:
+    """Return a moment as Java prints it: whole minutes without seconds, but for UTC."""
+    text = datetime_text(value)
+    # in UTC it may be an Instant, which always has its seconds
+    if value.second or value.microsecond or (value.tzinfo is not None and not value.utcoffset()):
+        return text
+    return text[:16] + text[19:]
 
 
 def offset_text(offset: timedelta) -> str:

@@ -18,7 +18,7 @@ from typing import Any, Final
 from yaml.emitter import Emitter
 
 from domain.expression.errors import LimitFault
-from domain.expression.text import duration_number, inner_java_text, to_text
+from domain.expression.text import data_text, duration_number, inner_java_text
 
 _RESERVED: Final = frozenset(
     spelling
@@ -103,7 +103,7 @@ def _scalar(value: Any, indent: int, *, in_list: bool) -> str:
         case list() | tuple() | AbstractSet():
             return "[]"
         case _:
-            return to_text(value)
+            return data_text(value)
 
 
 def _text(text: str, indent: int, *, in_list: bool) -> str:

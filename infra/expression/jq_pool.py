@@ -175,14 +175,15 @@ def _too_slow() -> LimitFault:
 
 def _json(value: Any) -> str:
     """Return plain data as JSON; members of maps that are null are left out, as when printed."""
-    from domain.expression.text import duration_number, inner_java_text, to_text
+    from domain.expression.text import data_text, duration_number, inner_java_text
+    from domain.expression.values import shortest
 
     def plain(item: Any) -> Any:
         match item:
             case None | bool() | int() | str():
                 return item
             case float():
-                return item if item - item == 0 else None
+                return shortest(item) if item - item == 0 else None
             case list() | tuple() | set() | frozenset():
                 return [plain(part) for part in item]
             case _ if hasattr(item, "items"):
@@ -196,6 +197,6 @@ def _json(value: Any) -> str:
             case timedelta():
                 return float(duration_number(item))
             case _:
-                return to_text(item)
+                return data_text(item)
 
     return json.dumps(plain(value))

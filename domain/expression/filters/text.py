@@ -366,9 +366,9 @@ for _name in ("md5", "sha1", "sha256", "sha512"):
 
 @filter_("regexMatch", regex=REQUIRED)
 def regex_match(run: Run, value: Any, pattern: Any) -> Any:
-    """Tell whether a regular expression is found in the text."""
+    """Tell whether a regular expression is found in the text; in null nothing is."""
     if value is None:
-        return None
+        return False
     text = _argument("regexMatch", "regex", pattern)
     return first_match(text, _shown(run, value), run) is not None
 

@@ -70,6 +70,7 @@ def render(text: str) -> str:
         ("'a1b2' | regexExtract('([a-z])([0-9])', 2)", "1"),
         ("'a1b2' | regexExtract('z') ?? 'none'", "none"),
         ("'a1b2' | regexMatch('[0-9]')", "true"),
+        ("null | regexMatch('.*')", "false"),
         ("'a1b2' | regexReplace('([0-9])', '<$1>')", "a<1>b<2>"),
         ("'john smith' | regexReplace('(?<f>\\w+) (?<l>\\w+)', '${l} ${f}')", "smith john"),
         ("'a' | sha512 | length", "128"),

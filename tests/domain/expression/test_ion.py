@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from domain.expression.errors import Fault
 from domain.expression.ion import read_ion, write_ion
+from domain.expression.values import Float32
 
 
 @pytest.mark.parametrize(
@@ -98,3 +99,7 @@ PLAIN = st.recursive(
 @given(PLAIN)
 def test_what_is_written_reads_back_as_the_same(value: Any) -> None:
     assert read_ion(write_ion(value, 1_000_000)) == [value]
+
+
+def test_a_number_of_single_precision_is_written_with_all_its_digits() -> None:
+    assert write_ion(Float32(1.123), 100) == "1.1230000257492065e0"

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime, time, timedelta, timezone
 from typing import Any
 
 import pytest
@@ -28,6 +29,35 @@ VARIABLES: Mapping[str, Any] = {
 
 def render(text: str, variables: Mapping[str, Any] = VARIABLES) -> str:
     return compile_template(text).render(Scope(variables))
+
+
+@pytest.mark.parametrize(
+    ("text", "result"),
+    [
+        ("{{ 5 isIn ['5'] }}{{ '5' isIn [5] }}{{ 5.0 isIn [5] }}", "truetruefalse"),
+        ("{{ 'key' isIn pairs }}{{ 'worth' isIn pairs }}{{ 'other' isIn pairs }}", "truetruefalse"),
+        ("{{ 'a' isIn 'abc' }}{{ null isIn [null] }}{{ 'x' isIn [null, 'x'] }}", "falsefalsetrue"),
+        ("{{ [1, 2] isIn ['[1, 2]'] }}{{ 'a' not isIn ['a'] }}", "truefalse"),
+    ],
+)
+def test_is_in_compares_texts_with_elements_keys_and_values(text: str, result: str) -> None:
+    assert render(text, {"pairs": {"key": "worth"}}) == result
+
+
+def test_a_whole_minute_is_printed_without_seconds_but_in_data_and_in_utc() -> None:
+    there = timezone(timedelta(hours=2))
+    variables = {
+        "there": datetime(2024, 2, 29, 13, 5, tzinfo=there),
+        "local": datetime(2024, 2, 29, 13, 5, tzinfo=UTC).replace(tzinfo=None),
+        "utc": datetime(2024, 2, 29, 13, 5, tzinfo=UTC),
+        "clock": time(13, 5),
+    }
+    assert render("{{ there }} {{ local }} {{ clock }}", variables) == (
+        "2024-02-29T13:05+02:00 2024-02-29T13:05 13:05"
+    )
+    assert render("{{ utc }}", variables) == "2024-02-29T13:05:00Z"
+    assert render("{{ [there, clock] }}", variables) == '["2024-02-29T13:05:00+02:00","13:05:00"]'
+    assert render("{{ there | yaml }}", variables) == "2024-02-29T13:05:00+02:00\n"
 
 
 def test_a_text_without_braces_is_itself() -> None:

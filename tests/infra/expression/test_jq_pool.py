@@ -7,6 +7,7 @@ from decimal import Decimal
 import pytest
 
 from domain.expression.errors import Fault, LimitFault
+from domain.expression.values import Float32
 from infra.expression import JqPool
 
 
@@ -33,6 +34,10 @@ def test_a_text_is_read_as_json_first(jq: JqPool) -> None:
 def test_members_that_are_null_are_left_out_as_when_printed(jq: JqPool) -> None:
     assert jq.run("length", {"a": 1, "b": None}) == [1]
     assert jq.run("length", [None]) == [1]
+
+
+def test_a_number_of_single_precision_keeps_its_digits(jq: JqPool) -> None:
+    assert jq.run(".", Float32(1.123)) == [1.123]
 
 
 def test_the_environment_is_empty(jq: JqPool, monkeypatch: pytest.MonkeyPatch) -> None:
