@@ -220,7 +220,7 @@ def test_a_second_start_goes_on_where_the_first_was(newcomer: Newcomer) -> None:
         assert rest.state(waiting) == "PAUSED"
         rest.call("POST", f"/executions/{waiting}/resume")
         assert rest.ended(waiting)["state"]["current"] == "SUCCESS"
-        assert rest.logs(waiting) == ["before", "after"]
+        until(lambda: rest.logs(waiting) == ["before", "after"], "its whole log")
 
 
 def test_an_empty_store_stays_empty_without_examples(comes: Make) -> None:
@@ -279,5 +279,5 @@ def test_the_production_shape_comes_by_one_word_and_goes_on_after_a_stop(comes: 
         assert rest.state(waiting) == "PAUSED"
         rest.call("POST", f"/executions/{waiting}/resume")
         assert rest.ended(waiting)["state"]["current"] == "SUCCESS"
-        assert rest.logs(waiting) == ["before", "after"]
+        until(lambda: rest.logs(waiting) == ["before", "after"], "its whole log")
         assert {row["flowId"] for row in rest.executions()} == {"hello", "waits"}
