@@ -11,13 +11,10 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from heapq import heappop, heappush
 from itertools import count
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 from domain.execution.lifecycle import STARTABLE, TERMINAL, StateType
 from domain.execution.state import MAIN_LANE, Execution, TaskRun
-
-if TYPE_CHECKING:
-    from domain.execution.turn import Turn
 
 ROOT = ""
 """Key of the scope of the execution itself."""
@@ -188,7 +185,6 @@ class Index:
         "houses",
         "order",
         "paths",
-        "pending",
         "scopes",
         "startable",
         "touched",
@@ -212,8 +208,6 @@ class Index:
         """Scopes to be looked at, in order."""
         self.startable: deque[TaskRun] = deque()
         """Task runs that were created or restarted."""
-        self.pending: Turn | None = None
-        """A step that waits for answers of the outside world."""
         for run in runs:
             self.add(run)
             for entry in (run.outputs or {}).get("outputs", ()) if run.loops else ():

@@ -32,7 +32,7 @@ from domain.execution.ending import interrupt
 from domain.execution.events import ExecutionEnded, ExecutionEvent
 from domain.execution.evolve import begin
 from domain.execution.fold import note_command
-from domain.execution.index import drop_index, index_of
+from domain.execution.index import drop_index
 from domain.execution.lifecycle import TERMINAL, StateType
 from domain.execution.lookups import LookupNeeded
 from domain.execution.plan import plan_of
@@ -40,7 +40,7 @@ from domain.execution.react import react
 from domain.execution.record import EventRecord
 from domain.execution.sla import check_assertions
 from domain.execution.state import Execution
-from domain.execution.turn import Turn
+from domain.execution.turn import Turn, keep_turn, take_turn
 from domain.flow.model import Flow
 from domain.log import Level
 from domain.record.envelope import instant_of, milliseconds_of
@@ -105,11 +105,9 @@ def step(
         isinstance(command, RecordAttemptLost) and command.command_id in state.lost_ids
     ):
         return Step((), state)
-    index = index_of(state)
-    turn = index.pending
+    turn = take_turn(state)
     if turn is None:
         turn = Turn(state, plan_of(flow or _missing(state)), context)
-        index.pending = turn
     else:
         turn.answered(context)
     return _go_on(turn, command)
@@ -141,6 +139,7 @@ def give_up(
         result = _first(flow, small, context)
         assert isinstance(result, Step)
         return result
+    take_turn(state)
     drop_index(state)
     turn = Turn(state, plan_of(flow or _missing(state)), context)
     turn.log(Level.ERROR, reason)
@@ -188,7 +187,6 @@ def _first(flow: Flow | None, command: ExecutionCommand, context: Context) -> St
     state = begin(event, context.now)
     turn = Turn(state, plan_of(flow or _missing(state)), context)
     turn.events.append(event)
-    turn.index.pending = turn
     turn.index.touch(None)
     if flow is None and command.error is None:
         command = msgspec.structs.replace(command, error=missing_flow(command))
@@ -198,10 +196,11 @@ def _first(flow: Flow | None, command: ExecutionCommand, context: Context) -> St
 
 
 def _go_on(turn: Turn, command: ExecutionCommand) -> Step | Needs:
-    if turn.command_id not in (None, command.command_id):
-        raise BrokenInvariant(f"{command.command_id} came while {turn.command_id} needs answers")
-    turn.command_id = command.command_id
     try:
+        if turn.command_id not in (None, command.command_id):
+            waits = turn.command_id
+            raise BrokenInvariant(f"{command.command_id} came while {waits} needs answers")
+        turn.command_id = command.command_id
         if not turn.decided:
             turn.attempt(lambda: decide(turn, command))
             turn.decided = True
@@ -209,9 +208,11 @@ def _go_on(turn: Turn, command: ExecutionCommand) -> Step | Needs:
             turn.attempt(lambda: check_assertions(turn))
             turn.checked = True
         advance(turn)
-    except LookupNeeded as needed:
-        return Needs((needed.question,))
-    turn.index.pending = None
+    except BaseException as raised:
+        keep_turn(turn)  # it goes on with the answers; a state that it broke takes nothing else
+        if isinstance(raised, LookupNeeded):
+            return Needs((raised.question,))
+        raise
     return _ended(turn, command)
 
 

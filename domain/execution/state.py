@@ -191,7 +191,8 @@ class Slot(Enum):
 class Execution(msgspec.Struct, omit_defaults=True, dict=True):
     """The state of one execution.
 
-    `dict=True` holds the index that the step keeps beside it (`domain.execution.index`).
+    `dict=True` holds what stands beside it in memory only: its index (`domain.execution.index`)
+    and a step that is not over (`domain.execution.turn`).
     """
 
     id: str

@@ -340,6 +340,20 @@ class Turn:
             )
 
 
+_KEY = "turn"
+
+
+def keep_turn(turn: Turn) -> None:
+    """Have a step that is not over stand beside its state."""
+    vars(turn.state)[_KEY] = turn
+
+
+def take_turn(state: Execution) -> Turn | None:
+    """Take the step away that stands beside a state; None: there is none."""
+    found: Turn | None = vars(state).pop(_KEY, None)
+    return found
+
+
 def timer_id(purpose: str, run_id: str | None) -> str:
     """Return the id of a timer: one of each purpose per task run, or per execution."""
     return purpose if run_id is None else f"{purpose}:{run_id}"
