@@ -1,4 +1,7 @@
-"""The pure functions. Those that ask the world are declared in `impure`."""
+"""The pure functions.
+
+Those that ask the world are declared in `impure`, those that render a template in `template`.
+"""
 
 from __future__ import annotations
 
@@ -78,24 +81,6 @@ def yaml_(run: Run, yaml: Any) -> Any:
     if not isinstance(yaml, str):
         raise Fault("The 'yaml' function expects an argument 'yaml' with type string.")
     return data.read_yaml(yaml)
-
-
-@function("render", toRender=REQUIRED, recursive=True)
-def render(run: Run, value: Any, recursive: Any) -> Any:
-    """Render the texts in a value, by default until nothing changes."""
-    from domain.expression.template import render_repeatedly
-
-    if not isinstance(recursive, bool):
-        raise Fault(
-            "The 'render' function expects an optional argument 'recursive' with type boolean."
-        )
-    return render_repeatedly(run, value, recursive=recursive)
-
-
-@function("renderOnce", toRender=REQUIRED)
-def render_once(run: Run, value: Any) -> Any:
-    """Render the texts in a value once."""
-    return render(run, value, recursive=False)
 
 
 @function("printContext")

@@ -15,6 +15,7 @@ from domain.expression.closures import joined
 from domain.expression.errors import Fault, LimitExceeded, LimitFault, TemplateSyntaxError
 from domain.expression.lexer import strip_raw
 from domain.expression.nodes import NodeCompiler
+from domain.expression.registry import REQUIRED, function
 from domain.expression.runtime import Run
 from domain.expression.scope import Scope
 from domain.expression.syntax import Print, Text
@@ -177,34 +178,40 @@ def render_deep(value: Any, scope: Scope) -> Any:
     return value
 
 
-def render_repeatedly(run: Run, value: Any, *, recursive: bool) -> Any:
-    """Render a value from inside a rendering, as the `render` function does.
+@function("render", toRender=REQUIRED, recursive=True)
+def render(run: Run, value: Any, recursive: Any) -> Any:
+    """Render the texts in a value, by default until nothing changes."""
+    if not isinstance(recursive, bool):
+        raise Fault(
+            "The 'render' function expects an optional argument 'recursive' with type boolean."
+        )
+    return _rendered(run, value, recursive=recursive)
 
-    Args:
-        run: the rendering that asks.
-        value: text, map or list; other types pass through.
-        recursive: whether to go on until nothing changes.
 
-    Raises:
-        ExpressionError: a text cannot be rendered.
-        Fault: it still changes after a hundred rounds.
-    """
+@function("renderOnce", toRender=REQUIRED)
+def render_once(run: Run, value: Any) -> Any:
+    """Render the texts in a value once."""
+    return _rendered(run, value, recursive=False)
+
+
+def _rendered(run: Run, value: Any, *, recursive: bool) -> Any:
+    """Return a value with the texts in it rendered, on the budget of the rendering that asks."""
     if isinstance(value, str):
-        return _render_text(run, value, recursive=recursive)
+        return _rendered_text(run, value, recursive=recursive)
     if isinstance(value, Mapping):
         rendered: dict[Any, Any] = {}
         for key, item in value.items():
-            name = render_repeatedly(run, key, recursive=recursive)
+            name = _rendered(run, key, recursive=recursive)
             if name not in rendered:
-                rendered[name] = render_repeatedly(run, item, recursive=recursive)
+                rendered[name] = _rendered(run, item, recursive=recursive)
         return rendered
     if isinstance(value, (list, tuple)):
         run.budget.spend(len(value))
-        return [render_repeatedly(run, item, recursive=recursive) for item in value]
+        return [_rendered(run, item, recursive=recursive) for item in value]
     return value
 
 
-def _render_text(run: Run, text: str, *, recursive: bool) -> str:
+def _rendered_text(run: Run, text: str, *, recursive: bool) -> str:
     if "{" not in text:
         return text
     for _ in range(_ROUNDS if recursive else 1):
