@@ -169,11 +169,6 @@ class Attempt:
         """Who runs it."""
         return self._worker_id
 
-    @property
-    def toolbox(self) -> Toolbox:
-        """What all attempts share."""
-        return self._toolbox
-
     def stop(self, reason: Stop) -> None:
         """Kill the attempt, or end it because the worker stops."""
         with self._lock:

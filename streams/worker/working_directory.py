@@ -6,13 +6,15 @@ import io
 import zipfile
 from collections.abc import Mapping
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import msgspec
 
 from domain.duration import parse_duration
 from domain.errors import NotFound
+from domain.execution.commands import RecordTaskResult
 from domain.execution.lifecycle import StateType
+from domain.execution.requests import TaskRequest
 from domain.ids import task_run_id
 from streams.worker.context import RunContext, slug
 from streams.worker.errors import Interrupted, TaskFailed
@@ -21,16 +23,30 @@ from streams.worker.job import Job, Outcome, Stop
 from streams.worker.plugin import Ended
 from streams.worker.result import result_of
 
-if TYPE_CHECKING:  # the attempt runs us, we run jobs of the attempt
-    from streams.worker.attempt import Attempt
-
 WORKING_DIRECTORY = "io.kestra.plugin.core.flow.WorkingDirectory"
 
 
-class WorkingDirectory:
-    """The body of a WorkingDirectory's job. Results of its children gather at the attempt."""
+class Around(Protocol):
+    """What the children see of the attempt around them, in which their results gather."""
 
-    def __init__(self, attempt: Attempt) -> None:
+    request: TaskRequest
+    variables: Mapping[str, Any]
+    child: Job | None
+    """The child that runs now."""
+    children: list[RecordTaskResult]
+
+    @property
+    def worker_id(self) -> str:
+        """Who runs it."""
+
+    def job(self, task: Mapping[str, Any], task_run_id: str, variables: Mapping[str, Any]) -> Job:
+        """Return the job of a child."""
+
+
+class WorkingDirectory:
+    """The body of a WorkingDirectory's job."""
+
+    def __init__(self, attempt: Around) -> None:
         self._attempt = attempt
         self._outputs: dict[str, Any] = {}
 
@@ -71,7 +87,7 @@ class WorkingDirectory:
         if task.get("disabled"):
             return False
         run_id = task_run_id(request.execution_id, str(task["id"]), request.task_run_id, "", 0)
-        started_at = attempt.toolbox.services.clock.now()
+        started_at = job.context.services.clock.now()
         variables = self._variables(task, run_id, started_at)
         child = attempt.job(task, run_id, variables)
         condition = task.get("runIf", "true")
