@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 from enum import Enum
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
 from domain.execution.lifecycle import StateType
+
+_MILLISECOND: Final = timedelta(milliseconds=1)
 
 
 class Moment(msgspec.Struct, frozen=True):
@@ -62,6 +64,12 @@ class State(msgspec.Struct):
         if len(self.histories) < 2:
             return None
         return self.histories[-1].date - self.histories[0].date
+
+    @property
+    def duration_ms(self) -> int | None:
+        """The same in milliseconds."""
+        duration = self.duration
+        return None if duration is None else duration // _MILLISECOND
 
 
 class Label(msgspec.Struct, frozen=True):

@@ -2,22 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
-
 import msgspec
 
-from domain.execution.state import Execution, State
+from domain.execution.state import Execution
 from projections.executions.document import EXECUTIONS, ExecutionDocument
 from projections.fields import label_pair
 from projections.store import Delete, Upsert
-
-_MILLISECOND = timedelta(milliseconds=1)
-
-
-def milliseconds(state: State) -> int | None:
-    """Return the time from the first to the last entry of a history; None while there is one."""
-    duration = state.duration
-    return None if duration is None else duration // _MILLISECOND
 
 
 def document_of(execution: Execution, task_sequence: int) -> ExecutionDocument:
@@ -44,7 +34,7 @@ def document_of(execution: Execution, task_sequence: int) -> ExecutionDocument:
         state=state.current.value,
         start_date=state.start_date,
         end_date=state.end_date,
-        duration=milliseconds(state),
+        duration=state.duration_ms,
         original_id=execution.original_id,
         parent_id=execution.parent_id,
         trigger_id=None if trigger is None else trigger.id,

@@ -6,7 +6,6 @@ from collections.abc import Iterable
 
 from domain.execution import events as e
 from domain.execution.state import Execution, TaskRun
-from projections.executions.project import milliseconds
 from projections.store import Delete, DeleteWhere, Is, Upsert
 from projections.taskruns.document import TASK_RUNS, TaskRunDocument
 
@@ -103,7 +102,7 @@ def document_of(
         state=state.current.value,
         start_date=state.start_date,
         end_date=state.end_date,
-        duration=milliseconds(state),
+        duration=state.duration_ms,
         position=position,
         sequence=sequence,
         body=run,
