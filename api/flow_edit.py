@@ -7,7 +7,7 @@ from typing import Any
 import yaml
 
 from api.errors import illegal_argument, not_found
-from domain.flow.yaml import read_yaml
+from domain.yaml.reader import read_yaml
 
 _NO_TASKS = frozenset({"triggers", "inputs", "outputs", "variables"})
 

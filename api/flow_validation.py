@@ -11,7 +11,8 @@ from api.errors import Detail, invalid_entity, violation_views
 from domain.flow.hints import Hint
 from domain.flow.reader import FlowReading, parse_task, parse_trigger
 from domain.flow.violations import FlowViolation, constraints
-from domain.flow.yaml import YamlError, read_yaml
+from domain.yaml.mistakes import YamlError
+from domain.yaml.reader import read_yaml
 
 View = dict[str, Any]
 

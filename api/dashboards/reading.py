@@ -13,7 +13,9 @@ import yaml
 from api.errors import ApiError, Detail, invalid_entity
 from api.views.text import duration
 from domain.duration import InvalidDuration, parse_duration
-from domain.flow.yaml import DEFAULT_LIMITS, YamlError, read_yaml
+from domain.yaml.builder import DEFAULT_LIMITS
+from domain.yaml.mistakes import YamlError
+from domain.yaml.reader import read_yaml
 from projections.charts.sources import SOURCES
 
 View = dict[str, Any]

@@ -6,7 +6,8 @@ import json
 from typing import Any, Final
 
 from domain.expression.errors import Fault
-from domain.flow import yaml as yaml_reader
+from domain.yaml import reader
+from domain.yaml.mistakes import YamlError
 
 _MOST_DIGITS: Final = 1_000
 
@@ -54,8 +55,8 @@ def read_yaml(text: str) -> Any:
         Fault: it is no YAML, or too large a one.
     """
     try:
-        return yaml_reader.read_yaml(text).value
-    except yaml_reader.YamlError as error:
+        return reader.read_yaml(text).value
+    except YamlError as error:
         raise Fault(f"Invalid yaml: {error.message}") from None
 
 

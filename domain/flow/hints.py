@@ -29,9 +29,9 @@ from domain.flow.model import Flow
 from domain.flow.reading import Path, is_template
 from domain.flow.triggers import Schedule, Trigger, Webhook
 from domain.flow.violations import as_text, field_path
-from domain.flow.yaml import Spot
 from domain.json_schema import InvalidSchema, schema_faults
 from domain.plugin import PropertySpec, TaskCatalogue, nearest
+from domain.yaml.document import Spot
 
 _MOST: Final = 100
 _PLAIN: Final = frozenset(

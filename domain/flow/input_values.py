@@ -32,10 +32,11 @@ from domain.flow.input_types import (
 )
 from domain.flow.java_dates import date_fault, time_fault
 from domain.flow.violations import as_text
-from domain.flow.yaml import YamlError, read_yaml
 from domain.json_schema import InvalidSchema, schema_faults
 from domain.json_words import json_fault
 from domain.ports.encryption import ENCRYPTED_TYPE
+from domain.yaml.mistakes import YamlError
+from domain.yaml.reader import read_yaml
 
 Encrypt = Callable[[str], str]
 """Seals a text; raises InvalidInput when it cannot."""

@@ -20,16 +20,12 @@ from domain.flow.reading import FLOW_CLASS, Reading
 from domain.flow.tasks import FLOWABLES, Task
 from domain.flow.triggers import CONDITIONS, TRIGGERS, Trigger
 from domain.flow.violations import FlowViolation, constraints
-from domain.flow.yaml import (
-    DEFAULT_LIMITS,
-    Document,
-    Spot,
-    YamlError,
-    YamlLimits,
-    read_yaml,
-)
 from domain.ids import DEFAULT_TENANT
 from domain.plugin import TaskCatalogue
+from domain.yaml.builder import DEFAULT_LIMITS, YamlLimits
+from domain.yaml.document import Document, Spot
+from domain.yaml.mistakes import YamlError
+from domain.yaml.reader import read_yaml
 
 _SERVER_SIDE: Final = frozenset({"tenantId", "revision", "deleted"})
 _IGNORED: Final = frozenset({"updated", "source", "extend", "_interface", "listeners"})

@@ -13,8 +13,8 @@ from domain.flow.violations import (
     reference,
     subject,
 )
-from domain.flow.yaml import Document, Segment
 from domain.plugin import TaskCatalogue, nearest
+from domain.yaml.document import Document, Segment
 
 Path = tuple[Segment, ...]
 """Keys and indices from the top of the document."""

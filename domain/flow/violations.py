@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final, Literal
 
 from domain.errors import Violation
-from domain.flow.yaml import Segment
+from domain.yaml.document import Segment
 
 Kind = Literal["source", "shape", "rule"]
 

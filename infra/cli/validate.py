@@ -13,7 +13,7 @@ from domain.flow.core_specs import CORE_CATALOGUE
 from domain.flow.defaults import ScopedDefaults
 from domain.flow.reader import parse_flow
 from domain.flow.report import FileReport, Finding, Format, report_of, written
-from domain.flow.yaml import numbered_documents
+from domain.yaml.reader import numbered_documents
 from infra.config import load_config
 
 INVALID = 1

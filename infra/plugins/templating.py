@@ -7,7 +7,7 @@ from typing import Any, Final
 import msgspec
 
 from domain.flow.core_specs import CORE_CATALOGUE
-from domain.flow.yaml import read_yaml
+from domain.yaml.reader import read_yaml
 from streams.worker.binding import bind
 from streams.worker.context import RunContext
 from streams.worker.errors import TaskFailed

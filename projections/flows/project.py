@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from domain.flow.yaml import YamlError, read_yaml
 from domain.ids import flow_key
 from domain.record.codec import Codec
 from domain.record.envelope import Record
 from domain.record.values import FlowRevision
+from domain.yaml.mistakes import YamlError
+from domain.yaml.reader import read_yaml
 from projections.fields import label_pair
 from projections.flows.document import FLOWS, FlowDocument
 from projections.store import Upsert, Write

@@ -16,8 +16,8 @@ from domain.flow.graph import flow_graph
 from domain.flow.inputs import resolve_inputs
 from domain.flow.reader import read_flow
 from domain.flow.render_json import flow_json
-from domain.flow.yaml import read_yaml
 from domain.trigger.cron import parse_cron
+from domain.yaml.reader import read_yaml
 
 _HEAD = """\
 id: big

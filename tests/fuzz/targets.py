@@ -25,7 +25,9 @@ from domain.flow.report import report_of, written
 from domain.flow.tasks import FLOWABLES, Task
 from domain.flow.triggers import CONDITIONS, TRIGGERS
 from domain.flow.violations import entity_errors
-from domain.flow.yaml import DEFAULT_LIMITS, YamlError, numbered_documents, read_yaml
+from domain.yaml.builder import DEFAULT_LIMITS
+from domain.yaml.mistakes import YamlError
+from domain.yaml.reader import numbered_documents, read_yaml
 
 Target = Callable[[bytes], None]
 

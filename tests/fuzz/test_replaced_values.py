@@ -11,7 +11,8 @@ from typing import Any, Final
 import msgspec
 import pytest
 
-from domain.flow.yaml import YamlError, read_yaml
+from domain.yaml.mistakes import YamlError
+from domain.yaml.reader import read_yaml
 from tests.fuzz import targets
 
 _LEFT_OUT: Final = object()

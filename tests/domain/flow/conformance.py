@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from domain.flow.yaml import read_yaml
+from domain.yaml.reader import read_yaml
 
 SHARED = Path(__file__).parents[3] / ".." / "shared"
 _CONFORMANCE = SHARED / "conformance"

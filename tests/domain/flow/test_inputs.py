@@ -12,7 +12,7 @@ from domain.flow.input_types import INPUT_TYPES
 from domain.flow.inputs import ResolvedInputs, resolve_inputs, resolve_outputs
 from domain.flow.model import Flow
 from domain.flow.reader import read_flow
-from domain.flow.yaml import read_yaml
+from domain.yaml.reader import read_yaml
 from tests.domain.flow.conformance import SHARED
 
 _TASKS = "tasks: [{id: t, type: io.kestra.plugin.core.log.Log, message: x}]\n"

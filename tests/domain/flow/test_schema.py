@@ -11,7 +11,8 @@ from domain.flow.core_specs import CORE_CATALOGUE
 from domain.flow.documentation import type_documentation
 from domain.flow.reader import parse_flow
 from domain.flow.schema import language_schema
-from domain.flow.yaml import YamlError, read_yaml
+from domain.yaml.mistakes import YamlError
+from domain.yaml.reader import read_yaml
 from tests.domain.flow.conformance import cases, flow_files, sources
 
 VALIDATOR = Draft7Validator(language_schema(CORE_CATALOGUE))

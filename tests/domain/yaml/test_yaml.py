@@ -9,7 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from domain.flow.yaml import YamlError, YamlLimits, read_yaml, split_documents
+from domain.yaml.builder import YamlLimits
+from domain.yaml.mistakes import YamlError
+from domain.yaml.reader import read_yaml, split_documents
 
 GOLDEN = Path(__file__).parents[3] / ".." / "shared" / "golden" / "yaml-scalars.jsonl"
 

@@ -1,36 +1,20 @@
-"""YAML as the flow language reads it: typed by its own table, with the place of everything.
+"""Events of a YAML text to plain values, without recursion.
 
-libyaml gives the events; this module turns them into plain values without recursion, so that depth,
-size, repeated keys and alias bombs are refused here and nowhere else. Aliases and merge keys work.
-
-The typing of scalars is in `domain.flow.yaml_scalars`; keys are always text.
+Depth, size, repeated keys and alias bombs are refused here and nowhere else. Aliases and merge keys
+work. Keys are always text.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from typing import Any, Final
 
 import msgspec
 import yaml
 
-from domain.flow.yaml_scalars import YamlError, error_at, typed
-
-__all__ = [
-    "DEFAULT_LIMITS",
-    "Document",
-    "Segment",
-    "Spot",
-    "YamlError",
-    "YamlLimits",
-    "numbered_documents",
-    "read_yaml",
-    "split_documents",
-]
-
-Segment = str | int
-"""One step of a path: a key of a mapping or an index of a list."""
+from domain.yaml.document import Document, Spot
+from domain.yaml.mistakes import YamlError, error_at
+from domain.yaml.scalars import typed
 
 
 class YamlLimits(msgspec.Struct, frozen=True):
@@ -46,109 +30,6 @@ class YamlLimits(msgspec.Struct, frozen=True):
 
 
 DEFAULT_LIMITS: Final = YamlLimits()
-
-
-class Spot:
-    """Where a value stands in its text, with the spots of what it contains; counted from 1."""
-
-    __slots__ = ("children", "column", "key_column", "key_line", "line")
-
-    def __init__(self, line: int, column: int) -> None:
-        self.line = line
-        self.column = column
-        self.key_line = 0
-        self.key_column = 0
-        self.children: dict[Segment, Spot] | None = None
-
-    def at(self, path: tuple[Segment, ...]) -> Spot:
-        """Return the spot of the deepest value along a path that exists."""
-        spot = self
-        for segment in path:
-            child = spot.children.get(segment) if spot.children is not None else None
-            if child is None:
-                break
-            spot = child
-        return spot
-
-
-class Document(msgspec.Struct, frozen=True):
-    """One YAML document: its value and the places of everything in it."""
-
-    value: Any
-    spot: Spot
-
-
-_SURROGATES: Final = re.compile(r"\\u([dD][89abAB][0-9a-fA-F]{2})\\u([dD][c-fC-F][0-9a-fA-F]{2})")
-_UNPRINTABLE: Final = re.compile(
-    "[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]"
-)
-_SEPARATOR: Final = re.compile(r"(?:^|\n)---(?=\s|$)[^\n]*(?:\n|$)")
-_EXPLAINED: Final = 32_768
-"""Longest text that is scanned a second time, slowly, for a better message."""
-
-
-def read_yaml(text: str, limits: YamlLimits = DEFAULT_LIMITS) -> Document:
-    """Read the first document of a text.
-
-    Args:
-        text: YAML.
-        limits: what the text may cost.
-
-    Returns:
-        Its value in dicts with text keys, lists, str, int, float, bool, bytes and None, with spots.
-        What an alias names is the same object as its anchor: never change what you get.
-
-    Raises:
-        YamlError: not YAML, or refused (see the module), with line and column from 1.
-    """
-    if len(text) > limits.characters:
-        raise YamlError(
-            f"YAML parsing error: the text has {len(text)} characters, the most is "
-            f"{limits.characters}",
-            1,
-            1,
-            "Move scripts and data into namespace files.",
-        )
-    try:
-        return _built(text, limits)
-    except yaml.MarkedYAMLError as error:
-        if "escape code" in (error.problem or "") and _SURROGATES.search(text):
-            return read_yaml(_SURROGATES.sub(_joined, text), limits)
-        raise _explained(text, error) from None
-    except (yaml.YAMLError, UnicodeError) as error:
-        raise _unprintable(text) or YamlError(
-            f"YAML parsing error: {error}", 1, 1, "Save the file as UTF-8."
-        ) from None
-
-
-def _built(text: str, limits: YamlLimits) -> Document:
-    return _Builder(text, limits).build(yaml.parse(text, Loader=yaml.CSafeLoader))
-
-
-def _joined(found: re.Match[str]) -> str:
-    """Return the one escape that stands for two halves, as JSON writers split them."""
-    high, low = int(found[1], 16), int(found[2], 16)
-    return f"\\U{0x10000 + ((high - 0xD800) << 10) + (low - 0xDC00):08x}"
-
-
-def split_documents(text: str) -> list[str]:
-    """Return the documents of a text that holds several, as the API splits them.
-
-    Source: Kestra splits at a line that starts with three dashes, before YAML is read.
-    """
-    return [part for part, _ in numbered_documents(text)]
-
-
-def numbered_documents(text: str) -> list[tuple[str, int]]:
-    """Return the documents of a text as `split_documents` does, each with its first line."""
-    found: list[tuple[str, int]] = []
-    start = 0
-    for mark in [*_SEPARATOR.finditer(text), None]:
-        part = text[start : mark.start() if mark is not None else len(text)]
-        if part.strip():
-            found.append((part, text.count("\n", 0, start) + 1))
-        start = mark.end() if mark is not None else len(text)
-    return found or [(text, 1)]
 
 
 class _Open:
@@ -167,7 +48,7 @@ class _Open:
         self.characters = 0
 
 
-class _Builder:
+class Builder:
     """Turns events into values."""
 
     def __init__(self, text: str, limits: YamlLimits) -> None:
@@ -354,74 +235,3 @@ class _Builder:
                 "too many values once aliases are written out",
                 "Use fewer or smaller aliases.",
             )
-
-
-def _explained(text: str, error: yaml.MarkedYAMLError) -> YamlError:
-    """Return the error in the words clients know: those of the scanner libyaml was made after."""
-    if len(text) <= _EXPLAINED:
-        try:
-            for _ in yaml.parse(text, Loader=yaml.SafeLoader):
-                pass
-        except yaml.MarkedYAMLError as slow:
-            error = slow
-        except yaml.YAMLError:
-            pass
-    lines: list[str] = []
-    if error.context:
-        lines.append(error.context)
-        if error.context_mark is not None:
-            lines.append(_place(error.context_mark))
-    if error.problem:
-        lines.append(error.problem)
-    remedy = _remedy(error)
-    if error.problem_mark is None:
-        return YamlError("YAML parsing error: " + "\n".join(lines), 1, 1, remedy)
-    lines.append(_place(error.problem_mark))
-    lines.append("")
-    return error_at(error.problem_mark, "\n".join(lines), remedy)
-
-
-def _unprintable(text: str) -> YamlError | None:
-    """Return the error for the first character that YAML does not take; None: there is none."""
-    found = _UNPRINTABLE.search(text)
-    if found is None:
-        return None
-    line = text.count("\n", 0, found.start()) + 1
-    column = found.start() - text.rfind("\n", 0, found.start())
-    return YamlError(
-        f"YAML parsing error: unacceptable character U+{ord(found[0]):04X}\n"
-        f" at [Source: (StringReader); line: {line}, column: {column}] (at line {line})",
-        line,
-        column,
-        "Remove it, or write it as an escape in double quotes.",
-    )
-
-
-def _place(mark: Any) -> str:
-    where = f" in 'reader', line {mark.line + 1}, column {mark.column + 1}:"
-    snippet = mark.get_snippet() if mark.buffer is not None else None
-    return f"{where}\n{snippet}" if snippet else where
-
-
-def _remedy(error: yaml.MarkedYAMLError) -> str:
-    problem, context, begin = error.problem or "", error.context or "", error.context_mark
-    if "mapping values" in problem:
-        return (
-            "Indent keys of one mapping alike, write a blank after each colon, and quote texts"
-            " that hold a colon and a blank."
-        )
-    if "'\\t'" in problem:
-        return "Indent with blanks, not with tabs."
-    if "cannot start any token" in problem or "scanning an alias" in context:
-        return "Put the value in quotes."
-    if "could not find expected ':'" in problem:
-        return "Write `key: value`; indent lines of a longer text more than its key."
-    if begin is not None:
-        place = f"line {begin.line + 1}, column {begin.column + 1}"
-        if "quoted scalar" in context:
-            return f"Close the quote that begins in {place}."
-        if "flow sequence" in context or "flow mapping" in context:
-            return f"Close the bracket that begins in {place}, or put the text in quotes."
-        if "block" in context:
-            return f"Indent the line like the others of the list or mapping that begins in {place}."
-    return "Check indentation, brackets and quotes near that place."

@@ -11,7 +11,7 @@ import binascii
 import re
 from typing import Any, Final
 
-from domain.errors import InvalidInput
+from domain.yaml.mistakes import error_at
 
 _TAG: Final = "tag:yaml.org,2002:"
 _MOST_DIGITS: Final = 1_000
@@ -37,19 +37,6 @@ _FLOAT: Final = re.compile(
 )
 _NOT_A_NUMBER: Final = re.compile(r"[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)", re.ASCII)
 _NUMERIC_START: Final = frozenset("0123456789+-.")
-
-
-class YamlError(InvalidInput):
-    """The text is not YAML that we read."""
-
-    code = "FLOW002"
-
-    def __init__(self, message: str, line: int, column: int, remedy: str = "") -> None:
-        super().__init__(message)
-        self.message = message
-        self.line = line
-        self.column = column
-        self.remedy = remedy
 
 
 def typed(event: Any) -> Any:
@@ -123,15 +110,3 @@ def _tagged(name: str, text: str, event: Any) -> Any:
         except (binascii.Error, ValueError):
             raise error_at(event.start_mark, "!!binary is not base 64", "Mend the value.") from None
     return text
-
-
-def error_at(mark: Any, problem: str, remedy: str = "") -> YamlError:
-    """Return the error for a problem at a parser's mark, in the words clients know."""
-    line, column = mark.line + 1, mark.column + 1
-    return YamlError(
-        f"YAML parsing error: {problem}\n at [Source: (StringReader); line: {line}, column: "
-        f"{column}] (at line {line})",
-        line,
-        column,
-        remedy,
-    )

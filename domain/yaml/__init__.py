@@ -1,0 +1,1 @@
+"""YAML in: typed by the flow language's own table, with the place of everything."""
