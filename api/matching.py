@@ -7,7 +7,7 @@ from typing import Any, TypeVar, assert_never
 
 from projections import store as s
 from projections.fields import Resource
-from projections.regex import matcher
+from projections.regex.automaton import matcher
 from projections.search import Found, Query
 
 T = TypeVar("T")

@@ -12,7 +12,7 @@ import msgspec
 from domain.errors import InvalidQuery
 from domain.execution.lifecycle import StateType
 from domain.log import Level
-from projections.regex import parse as parse_regex
+from projections.regex.syntax import parse as parse_regex
 from projections.search import (
     AllOf,
     AnyOf,

@@ -10,7 +10,7 @@ from typing import Any
 
 from domain.errors import BrokenInvariant
 from infra.embedded.search_schema import Table, plain
-from projections.regex import matcher
+from projections.regex.automaton import matcher
 from projections.store import (
     Between,
     Condition,

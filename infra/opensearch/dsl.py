@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from domain.errors import BrokenInvariant
-from projections.regex import to_lucene
+from projections.regex.lucene import to_lucene
 from projections.store import (
     Between,
     Condition,

@@ -9,7 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from domain.errors import InvalidQuery
-from projections.regex import MAX_LENGTH, matcher, parse, to_lucene
+from projections.regex.automaton import matcher
+from projections.regex.lucene import to_lucene
+from projections.regex.syntax import MAX_LENGTH, parse
 
 _ATOMS = st.sampled_from(
     ["a", "b", ".", r"\.", "[ab]", "[^a]", "[a-c.]", r"\d", r"\w", r"\W", r"[\d_-]", "-", "_"]
