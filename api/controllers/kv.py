@@ -22,7 +22,8 @@ from api.views.text import instant
 from domain.duration import InvalidDuration, parse_duration
 from domain.ids import DEFAULT_TENANT
 from domain.ports.kv import KvEntry
-from projections.fields import Field, Resource, date_field, free_text, text_field
+from projections.fields import Field, Resource
+from projections.meanings import date_field, free_text, text_field
 from projections.store import Order
 
 _RESOURCE = Resource(

@@ -13,7 +13,8 @@ from api.reply import Reply
 from domain.expression import IMPURE_FUNCTIONS
 from domain.expression.registry import FILTERS, FUNCTIONS
 from domain.ids import DEFAULT_TENANT
-from projections.fields import TEXTS, Field, Resource, Use, free_text
+from projections.fields import TEXTS, Field, Resource, Use
+from projections.meanings import free_text
 from projections.store import Every, Order
 
 _FILTERS_OF_TWO = frozenset({"regexExtract", "regexMatch", "regexReplace", "sh", "uniq"})

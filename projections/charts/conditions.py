@@ -8,7 +8,8 @@ from typing import Any
 from domain.errors import InvalidQuery
 from projections.charts.chart import Chart, Where, Window
 from projections.charts.sources import Source
-from projections.fields import PAIR, Field, label_pair
+from projections.fields import Field
+from projections.labels import PAIR, label_pair
 from projections.regex.syntax import parse as parse_regex
 from projections.search import AllOf, AnyOf, Clause, Filter, Query
 from projections.store import (

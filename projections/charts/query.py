@@ -10,7 +10,7 @@ from typing import Any
 from domain.errors import InvalidQuery
 from projections.charts.chart import Chart, Column, Window
 from projections.charts.conditions import condition_of, document_field, where_of
-from projections.fields import PAIR
+from projections.labels import PAIR
 from projections.search import Found, Page
 from projections.store import (
     Condition,

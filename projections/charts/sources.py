@@ -9,11 +9,12 @@ import msgspec
 
 from projections.executions.document import EXECUTIONS
 from projections.executions.query import RESOURCE as EXECUTION_FILTERS
-from projections.fields import Field, Resource, date_field, text_field, time_range
+from projections.fields import Field, Resource
 from projections.flows.document import FLOWS
 from projections.flows.query import RESOURCE as FLOW_FILTERS
 from projections.logs.document import LOGS
 from projections.logs.query import RESOURCE as LOG_FILTERS
+from projections.meanings import date_field, text_field, time_range
 from projections.metrics.document import METRICS
 from projections.store import (
     EVERYTHING,

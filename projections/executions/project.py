@@ -6,7 +6,7 @@ import msgspec
 
 from domain.execution.state import Execution
 from projections.executions.document import EXECUTIONS, ExecutionDocument
-from projections.fields import label_pair
+from projections.labels import label_pair
 from projections.store import Delete, Upsert
 
 

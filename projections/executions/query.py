@@ -9,21 +9,18 @@ from typing import Any
 
 from domain.execution.state import Execution
 from projections.executions.document import EXECUTIONS, ExecutionDocument
-from projections.fields import (
-    MEMBERSHIP,
-    Field,
-    Resource,
-    Use,
+from projections.fields import MEMBERSHIP, Field, Resource, Use
+from projections.kinds import Kind
+from projections.labels import labels
+from projections.meanings import (
     child_filter,
     date_field,
     free_text,
-    labels,
     scope,
     state_field,
     text_field,
     time_range,
 )
-from projections.kinds import Kind
 from projections.search import Filter, Found, Operation, Page, Query, Sort
 from projections.store import (
     Condition,

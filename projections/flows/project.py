@@ -10,8 +10,8 @@ from domain.record.envelope import Record
 from domain.record.values import FlowRevision
 from domain.yaml.mistakes import YamlError
 from domain.yaml.reader import read_yaml
-from projections.fields import label_pair
 from projections.flows.document import FLOWS, FlowDocument
+from projections.labels import label_pair
 from projections.store import Upsert, Write
 
 _CODEC: Codec[FlowRevision] = Codec(FlowRevision)

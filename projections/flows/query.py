@@ -11,8 +11,10 @@ from typing import Any, TypeVar
 
 from domain.ids import flow_key
 from domain.record.values import FlowRevision
-from projections.fields import Field, Resource, free_text, labels, scope, text_field
+from projections.fields import Field, Resource
 from projections.flows.document import FLOWS, FlowDocument
+from projections.labels import labels
+from projections.meanings import free_text, scope, text_field
 from projections.search import Found, Page, Query, Sort
 from projections.store import (
     Condition,

@@ -9,18 +9,9 @@ from typing import Any
 
 from domain.log import Level, LogEntry
 from projections.fields import EQUALITY as _EQUALITY
-from projections.fields import (
-    Field,
-    Resource,
-    Use,
-    date_field,
-    levels_from,
-    min_level,
-    scope,
-    text_field,
-    time_range,
-)
+from projections.fields import Field, Resource, Use
 from projections.logs.document import LOGS, LogDocument
+from projections.meanings import date_field, levels_from, min_level, scope, text_field, time_range
 from projections.search import Filter, Found, Operation, Query
 from projections.store import Condition, Every, Grouping, Is, Not, Order, ReadStore, Some, Words
 from projections.values import words

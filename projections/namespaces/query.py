@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from domain.errors import InvalidQuery
-from projections.fields import SYSTEM_NAMESPACE
 from projections.flows.query import FlowQueries
+from projections.meanings import SYSTEM_NAMESPACE
 from projections.search import Found, InvalidSort, Page, Sort
 
 

@@ -9,18 +9,8 @@ from enum import Enum
 from typing import Any
 
 from domain.trigger.state import Trigger, TriggerKey
-from projections.fields import (
-    EQUALITY,
-    MEMBERSHIP,
-    Field,
-    Resource,
-    Use,
-    date_field,
-    free_text,
-    scope,
-    text_field,
-    time_range,
-)
+from projections.fields import EQUALITY, MEMBERSHIP, Field, Resource, Use
+from projections.meanings import date_field, free_text, scope, text_field, time_range
 from projections.search import Filter, Found, Operation, Page, Query, Sort
 from projections.store import Condition, Every, Grouping, Is, Not, Order, ReadStore, Some, Words
 from projections.triggers.document import TRIGGERS, TriggerDocument
