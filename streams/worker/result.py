@@ -1,4 +1,4 @@
-"""From an outcome to the command that reports it, never larger than a record may be."""
+"""Commands that report how attempts ended, never larger than a record may be."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from domain.execution.commands import RecordTaskResult
+from domain.execution.commands import RecordAttemptLost, RecordTaskResult
 from domain.execution.lifecycle import StateType
 from domain.execution.requests import TaskRequest
 from domain.ids import attempt_id
@@ -36,6 +36,28 @@ def result_of(
         started_at=outcome.started_at,
         ended_at=outcome.ended_at,
         outputs=outcome.outputs,
+    )
+
+
+def lost_attempt(
+    request: TaskRequest, offset: int, holder: str, worker_id: str
+) -> RecordAttemptLost:
+    """Return the command that tells of an attempt which a worker that is gone may have begun.
+
+    Args:
+        request: what was to be run.
+        offset: the request's; its partition may bring more than one of an attempt.
+        holder: the worker that is gone; empty: not known.
+        worker_id: who tells.
+    """
+    name = attempt_id(request.task_run_id, request.attempt)
+    return RecordAttemptLost(
+        execution_id=request.execution_id,
+        command_id=f"{name}.lost.{worker_id}.{offset}",
+        issuer=worker_id,
+        task_run_id=request.task_run_id,
+        attempt=request.attempt,
+        worker_id=holder,
     )
 
 

@@ -10,11 +10,9 @@ from __future__ import annotations
 import socket
 import time
 from collections.abc import Callable, Sequence
-from queue import SimpleQueue
 from threading import Condition, Lock, Thread, current_thread
 
 from domain.errors import TidewheelError, UnreadableRecord
-from domain.execution.commands import RecordAttemptLost
 from domain.execution.requests import (
     AttemptEnded,
     Heartbeat,
@@ -29,35 +27,20 @@ from domain.record.deadletter import dead_letter
 from domain.record.envelope import Outgoing, Position, Record
 from domain.record.topics import EXECUTION_COMMANDS, task_requests
 from streams.worker.attempt import Attempt, is_sealed
+from streams.worker.backlog import Backlog, Item
 from streams.worker.context import Services
 from streams.worker.deadlines import Deadlines, DeadlineThread
 from streams.worker.intake import Intake, Verdict
 from streams.worker.job import Stop, Toolbox
-from streams.worker.offsets import Offsets
 from streams.worker.options import WorkerOptions
+from streams.worker.partitions import Partitions, Token
 from streams.worker.peers import worker_id_of
 from streams.worker.plugin import Plugins
-from streams.worker.result import Fitting
+from streams.worker.result import Fitting, lost_attempt
 from streams.worker.signals import Signals
 
 _REQUESTS: Codec[TaskRequest] = Codec(TaskRequest)
 _COMPONENT = "worker"
-
-
-class _Partition:
-    """An assigned partition. A later assignment of the same one is another object."""
-
-    __slots__ = ("number", "offsets", "topic")
-
-    def __init__(self, topic: str, number: int, offsets: Offsets) -> None:
-        self.topic = topic
-        self.number = number
-        self.offsets = offsets
-
-
-_Token = tuple[_Partition, int]
-"""A request as delivered: its partition and offset."""
-_Item = tuple[_Token, Record]
 
 
 class Worker:
@@ -109,16 +92,11 @@ class Worker:
         self._signals = Signals(self.id, options, log, self, self._send, self._fail)
         self._lock = Lock()
         self._idle = Condition(self._lock)
-        self._partitions: dict[tuple[str, int], _Partition] = {}
         self._running: dict[str, Attempt] = {}
-        self._queue: SimpleQueue[_Item | None] = SimpleQueue()
-        self._intake: Intake[_Token, _Item] = Intake(
+        self._backlog = Backlog(options)
+        self._intake: Intake[Token, Item] = Intake(
             self.id, options.gone_after_seconds, options.remembered_attempts
         )
-        self._load = 0  # requests taken that are not done
-        self._waiting_bytes = 0  # of those in the queue
-        self._paused = False
-        self._commit_armed = False
         self._stopping = False
         self._broken = False
         self._threads = 0
@@ -129,6 +107,9 @@ class Worker:
             self,
             member,
             self._fail,
+        )
+        self._partitions = Partitions(
+            self._lock, self._consumer, log.reader, self._deadlines, options
         )
         metrics.gauge("worker_running", lambda: float(len(self._running)))
         metrics.gauge("worker_slots", lambda: float(options.slots))
@@ -152,11 +133,10 @@ class Worker:
             if self._stopping:
                 return
             self._stopping = True
-            partitions = list(self._partitions)
-        for topic, partition in partitions:
-            self._consumer.pause(topic, partition)
-        for _ in range(len(self._slots)):
-            self._queue.put(None)
+            self._partitions.give_back()
+            partitions = self._partitions.keys()
+        self._pause(partitions)
+        self._backlog.close(len(self._slots))
         self._wait_idle(self._options.stop_grace_seconds)
         with self._lock:
             left = list(self._running.values())
@@ -193,26 +173,20 @@ class Worker:
     def assigned(self, partitions: Sequence[tuple[str, int]]) -> None:
         """Begin where the last owner of each partition was."""
         for topic, number in partitions:
-            next_offset, metadata = self._consumer.committed(topic, number)
-            _, end = self._log.reader.bounds(topic, number)
-            try:
-                offsets = Offsets(next_offset, metadata, end)
-            except UnreadableRecord:
-                # runs again what an unknown writer called done
-                offsets = Offsets(next_offset, end=end)
+            partition = self._partitions.begin(topic, number)
             with self._lock:
-                self._partitions[topic, number] = _Partition(topic, number, offsets)
-                paused = self._paused or self._stopping
-            if paused:
+                self._partitions.add(partition)
+                is_full = self._backlog.is_full or self._stopping
+            if is_full:
                 self._consumer.pause(topic, number)
-        self._commit()
+        self._partitions.commit()
 
     def revoked(self, partitions: Sequence[tuple[str, int]]) -> None:
         """Forget the partitions; what runs goes on, and its result counts if it is the first."""
         with self._lock:
-            gone = [p for key in partitions if (p := self._partitions.pop(key, None)) is not None]
-            self._intake.keep(lambda item: self._owns(item[0][0]))
-        self._write(gone, gives_back=True)
+            gone = self._partitions.remove(partitions)
+            self._intake.keep(lambda item: self._partitions.owns(item[0][0]))
+        self._partitions.write(gone, gives_back=True)
 
     def records(self, batch: Sequence[Record]) -> None:
         """Queue new requests; stop the flow when enough are waiting."""
@@ -221,36 +195,22 @@ class Worker:
             if self._stopping:
                 return
             for record in batch:
-                partition = self._partitions.get((record.topic, record.partition))
+                partition = self._partitions.find(record.topic, record.partition)
                 if partition is not None and partition.offsets.take(record.offset):
-                    self._load += 1
-                    self._enqueue(((partition, record.offset), record))
-            if not self._paused and (
-                self._load >= self._options.slots + self._options.prefetch
-                or self._waiting_bytes >= self._options.prefetch_bytes
-            ):
-                self._paused = True
-                pause = list(self._partitions)
-        for topic, number in pause:
-            self._consumer.pause(topic, number)
-
-    def _enqueue(self, item: _Item) -> None:
-        """With the lock held: let a request wait for a slot."""
-        self._waiting_bytes += _size(item[1])
-        self._queue.put(item)
+                    self._backlog.add(((partition, record.offset), record))
+            if self._backlog.fills():
+                pause = self._partitions.keys()
+        self._pause(pause)
 
     def _room(self) -> list[tuple[str, int]]:
         """With the lock held: return the partitions to resume, once there is room for more."""
-        options = self._options
-        if (
-            not self._paused
-            or self._stopping
-            or self._load > options.slots + options.prefetch // 2
-            or self._waiting_bytes > options.prefetch_bytes // 2
-        ):
+        if self._stopping or not self._backlog.empties():
             return []
-        self._paused = False
-        return list(self._partitions)
+        return self._partitions.keys()
+
+    def _pause(self, partitions: list[tuple[str, int]]) -> None:
+        for topic, number in partitions:
+            self._consumer.pause(topic, number)
 
     def _resume(self, partitions: list[tuple[str, int]]) -> None:
         for topic, number in partitions:
@@ -267,11 +227,11 @@ class Worker:
     def _slot(self) -> None:
         try:
             while True:
-                item = self._queue.get()
+                item = self._backlog.get()
                 if item is None or self._stopping or self._broken:
                     return
                 with self._lock:
-                    self._waiting_bytes -= _size(item[1])
+                    self._backlog.took(item)
                 if self._run(*item):
                     return  # another thread has this slot now
         except Exception as error:  # noqa: BLE001  nothing may be acknowledged by mistake
@@ -279,7 +239,7 @@ class Worker:
         finally:
             self._slots.discard(current_thread())
 
-    def _run(self, token: _Token, record: Record) -> bool:
+    def _run(self, token: Token, record: Record) -> bool:
         """Run one request; return whether its thread was given up meanwhile."""
         try:
             request = _REQUESTS.decode(record)
@@ -291,8 +251,7 @@ class Worker:
             verdict = self._judge(name, request, token, record)
             if verdict is Verdict.RUN:
                 self._intake.begun(name, token)
-                token[0].offsets.hold(token[1], self.id)
-                self._commit_soon()
+                self._partitions.hold(token, self.id)
             resume = self._room()
         self._resume(resume)
         if verdict is Verdict.LOST:
@@ -313,12 +272,12 @@ class Worker:
         return attempt.is_abandoned
 
     def _judge(
-        self, name: str, request: TaskRequest, token: _Token, record: Record
+        self, name: str, request: TaskRequest, token: Token, record: Record
     ) -> Verdict | None:
         """With the lock held: say what becomes of a request; None: it is ours no more."""
         partition, offset = token
-        if not self._owns(partition):
-            self._load -= 1  # taken away while it waited: its new owner has it
+        if not self._partitions.owns(partition):
+            self._backlog.load -= 1  # taken away while it waited: its new owner has it
             return None
         now = self._clock.now()
         verdict = self._intake.judge(request, token, partition.offsets, offset, now)
@@ -329,21 +288,13 @@ class Worker:
             if self._intake.park(holder, name, (token, record)):
                 left = self._intake.seconds_left(holder, now)
                 self._deadlines.after(left, lambda: self._look_after(holder))
-            self._load -= 1  # it needs no slot here: room for others
+            self._backlog.load -= 1  # it needs no slot here: room for others
         return verdict
 
-    def _hand_back(self, request: TaskRequest, token: _Token) -> None:
+    def _hand_back(self, request: TaskRequest, token: Token) -> None:
         """Tell the executor of a request that a worker which is gone may have begun."""
         partition, offset = token
-        name = attempt_id(request.task_run_id, request.attempt)
-        command = RecordAttemptLost(
-            execution_id=request.execution_id,
-            command_id=f"{name}.lost.{self.id}.{offset}",
-            issuer=self.id,
-            task_run_id=request.task_run_id,
-            attempt=request.attempt,
-            worker_id=partition.offsets.holder(offset) or "",
-        )
+        command = lost_attempt(request, offset, partition.offsets.holder(offset) or "", self.id)
         self._metrics.count("worker_attempts", 1, "LOST")
         record = Outgoing(EXECUTION_COMMANDS, request.execution_id, encode(command))
         self._log.writer.send(record, self._done_when_durable(token))
@@ -355,10 +306,8 @@ class Worker:
             if left > 0 and holder in self._intake.holders:
                 self._deadlines.after(left, lambda: self._look_after(holder))
                 return
-            items = self._intake.release(holder)
-            self._load += len(items)
-            for item in items:
-                self._enqueue(item)
+            for item in self._intake.release(holder):
+                self._backlog.add(item)
 
     def _attempt(self, request: TaskRequest, record: Record) -> Attempt:
         return Attempt(
@@ -413,44 +362,19 @@ class Worker:
             tokens = self._intake.ended(name)
             self._done(tokens)
             resume = self._room()
-            moved = any(not self._owns(partition) for partition, _ in tokens)
+            moved = any(not self._partitions.owns(partition) for partition, _ in tokens)
             if self._stopping:
                 self._idle.notify_all()
         if moved:
             self._signals.ended(name)
         self._resume(resume)
 
-    def _owns(self, partition: _Partition) -> bool:
-        return self._partitions.get((partition.topic, partition.number)) is partition
-
-    def _done(self, tokens: list[_Token]) -> None:
+    def _done(self, tokens: list[Token]) -> None:
         """With the lock held: note requests as done."""
-        for partition, offset in tokens:
-            partition.offsets.done(offset)
-        self._load -= len(tokens)
-        self._commit_soon()
+        self._partitions.done(tokens)
+        self._backlog.load -= len(tokens)
 
-    def _commit_soon(self) -> None:
-        """With the lock held: see to it that what has changed is committed."""
-        if not self._commit_armed and not self._stopping:
-            self._commit_armed = True
-            self._deadlines.after(self._options.commit_interval_seconds, self._commit)
-
-    def _commit(self) -> None:
-        with self._lock:
-            self._commit_armed = False
-            partitions = list(self._partitions.values())
-        self._write(partitions)
-
-    def _write(self, partitions: list[_Partition], *, gives_back: bool = False) -> None:
-        limit = self._options.commit_metadata_bytes
-        for partition in partitions:
-            with self._lock:
-                commit = partition.offsets.commit(limit, gives_back=gives_back)
-            if commit is not None:
-                self._consumer.commit(partition.topic, partition.number, *commit)
-
-    def _done_when_durable(self, token: _Token) -> Delivery:
+    def _done_when_durable(self, token: Token) -> Delivery:
         """Return what notes a request as done once the record about it is written."""
 
         def delivered(position: Position | None, error: Exception | None) -> None:
@@ -465,7 +389,7 @@ class Worker:
 
         return delivered
 
-    def _put_aside(self, token: _Token, record: Record, reason: str) -> None:
+    def _put_aside(self, token: Token, record: Record, reason: str) -> None:
         self._metrics.count("dead_letters", 1, _COMPONENT)
         letter = dead_letter(record, reason, _COMPONENT)
         self._log.writer.send(letter, self._done_when_durable(token))
@@ -515,7 +439,7 @@ class Worker:
         """An attempt that may wait here has ended on its first worker."""
         with self._lock:
             items = self._intake.ended_elsewhere(signal)
-            self._load += len(items)
+            self._backlog.load += len(items)
             self._done([token for token, _ in items])
             resume = self._room()
         self._resume(resume)
@@ -529,7 +453,3 @@ class Worker:
                 attempt.request
             ):
                 attempt.stop(Stop.KILL)
-
-
-def _size(record: Record) -> int:
-    return len(record.value or b"")
