@@ -21,10 +21,12 @@ import uvicorn
 from api.options import Limits
 from domain.errors import TidewheelError
 from domain.record.topics import CATALOGUE
+from infra.assembly import Assembly
 from infra.config import Config, load_config
 from infra.http import guarded
 from infra.logs import set_up_logging
-from infra.wiring import Assembly, assemble, open_log
+from infra.shop import open_log
+from infra.wiring import assemble
 
 _log = logging.getLogger("tidewheel")
 _FATAL = 70

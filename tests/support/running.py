@@ -24,7 +24,7 @@ from infra.local.opensearch import OpenSearchServer
 from infra.local.ports import LOOPBACK, free_ports
 from infra.local.supervisor import Component, Supervisor
 from infra.process import create_topics
-from infra.wiring import open_log
+from infra.shop import open_log
 from tests.support.rest import Rest
 
 USERNAME, PASSWORD = "root@root.com", "Root!1234"
