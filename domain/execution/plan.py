@@ -226,4 +226,4 @@ def plan_of(flow: Flow) -> FlowPlan:
     found = beside.get(_KEY)
     if found is None:
         found = beside[_KEY] = FlowPlan(flow)
-    return cast("FlowPlan", found)
+    return cast(FlowPlan, found)

@@ -97,7 +97,7 @@ def schedule_definition(
         inactive=flow.disabled or trigger.disabled,
         exclusive=not trigger.allow_concurrent,
         stop_after=frozenset(trigger.stop_after),
-        recover=cast("Recovery", trigger.recover_missed_schedules or surroundings.recover),
+        recover=cast(Recovery, trigger.recover_missed_schedules or surroundings.recover),
         latest=trigger.late_maximum_delay if isinstance(trigger, Schedule) else None,
         backfills=isinstance(trigger, Schedule),
     )

@@ -62,9 +62,9 @@ class StubWorld:
         return World(
             clock=_Clock(),
             secrets=_Secrets(self.secrets),
-            kv=cast("KeyValues", _KeyValues(self.entries)),
-            files=cast("NamespaceFiles", _Files(self)),
-            blobs=cast("Blobs", _Blobs(self.blobs)),
+            kv=cast(KeyValues, _KeyValues(self.entries)),
+            files=cast(NamespaceFiles, _Files(self)),
+            blobs=cast(Blobs, _Blobs(self.blobs)),
             jq=self._jq,
             **others,
         )
