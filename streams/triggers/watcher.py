@@ -27,11 +27,6 @@ from domain.execution.events import (
 )
 from domain.execution.fold import (
     RECORDS,
-    PartitionFold,
-    continues,
-    decode_state,
-    encode_state,
-    fold_record,
     is_settled,
 )
 from domain.execution.lifecycle import StateType
@@ -59,6 +54,7 @@ from streams.pending import Pending
 from streams.scheduler.declared import outgoing
 from streams.scheduler.ports import Answers, FlowSource
 from streams.triggers.listening import FlowTriggers, Listening
+from streams.triggers.watched import Watched, recovered, refolded, store
 
 GROUP = "flow-triggers"
 """Name of the watchers' consumer group."""
@@ -78,18 +74,6 @@ _AHEAD_MS: Final = 50
 """How far start times may run ahead of the clock, so that a batch keeps its order."""
 _MOST_ROUNDS = 1_000
 _log = logging.getLogger(__name__)
-
-
-class _Partition:
-    __slots__ = ("changed", "fold", "since_snapshot", "stored")
-
-    def __init__(self, fold: PartitionFold) -> None:
-        self.fold = fold
-        self.changed: set[str] = set()
-        """Live executions that differ from the snapshot."""
-        self.stored: set[str] = set()
-        """Executions that the snapshot holds as live."""
-        self.since_snapshot = 0
 
 
 class ExecutionWatcher:
@@ -137,7 +121,7 @@ class ExecutionWatcher:
         self._settings = settings
         self._encrypt = encrypt
         self._last_ms = 0
-        self._partitions: dict[int, _Partition] = {}
+        self._partitions: dict[int, Watched] = {}
         self._fresh_until = -1
         """Flows saved before this time, in ms, are known."""
 
@@ -166,7 +150,9 @@ class ExecutionWatcher:
         try:
             known = self._partitions.get(record.partition)
             if known is None:
-                known = self._partitions[record.partition] = self._recovered(record)
+                known = self._partitions[record.partition] = recovered(
+                    self._log, self._snapshots, record
+                )
             if record.offset < known.fold.next_offset:
                 done()  # the snapshot was taken after everything of it was durable
                 return
@@ -185,7 +171,7 @@ class ExecutionWatcher:
         except Exception as error:  # noqa: BLE001 - an engine would take an escape for an ending
             self._fatal(error)
 
-    def _consequences(self, record: Record, known: _Partition) -> Iterator[Outgoing]:
+    def _consequences(self, record: Record, known: Watched) -> Iterator[Outgoing]:
         fold = known.fold
         fold.next_offset = record.offset + 1
         decoded = RECORDS.decode(record)
@@ -197,7 +183,7 @@ class ExecutionWatcher:
         if state is None and decoded.sequence > 1:
             if not any(isinstance(event, _MOVES) for event in decoded.events):
                 return
-            state = self._refolded(execution_id, record)
+            state = refolded(self._log, execution_id, record)
             if state is None:
                 return
             fold.states[execution_id] = state
@@ -301,68 +287,10 @@ class ExecutionWatcher:
                     StateType.FAILED,
                 )
 
-    def _recovered(self, upto: Record) -> _Partition:
-        """Return the fold of everything before a record: the snapshot, then the log."""
-        number = upto.partition
-        first, _ = self._log.reader.bounds(EXECUTION_EVENTS, number)
-        stored = self._snapshots.offset(number)
-        known = _Partition(PartitionFold(number, next_offset=max(first, stored or 0)))
-        if stored is not None:
-            try:
-                for execution_id, data in self._snapshots.live(number):
-                    known.fold.states[execution_id] = decode_state(data)
-                    known.stored.add(execution_id)
-            except UnreadableRecord:
-                # of another version: the log has it all
-                self._snapshots.forget(number)
-                known = _Partition(PartitionFold(number, next_offset=first))
-        start = known.fold.next_offset
-        for record in self._log.reader.read(EXECUTION_EVENTS, number, start, upto.offset):
-            try:
-                applied = known.fold.apply(record)
-            except UnreadableRecord as error:
-                _log.warning("flow triggers: ignored: %s", error)
-                continue
-            if applied is not None and applied.state is not None:
-                known.changed.add(applied.execution_id)
-                if is_settled(applied.state) or applied.state.deleted:
-                    known.fold.drop(applied.execution_id)
-        return known
-
-    def _refolded(self, execution_id: str, until: Record) -> Execution | None:
-        """Fold an execution from its own stream: it had ended, and left memory."""
-        state: Execution | None = None
-        for record in self._log.reader.by_key(EXECUTION_EVENTS, execution_id):
-            if record.partition == until.partition and record.offset >= until.offset:
-                break
-            try:
-                step = RECORDS.decode(record)
-            except UnreadableRecord:
-                continue
-            if step.sequence and continues(state, step):
-                state = fold_record(state, step)
-        return state
-
     def _snapshot(self, number: int) -> None:
         known = self._partitions.get(number)
-        if known is None:
-            return
-        # what is skipped after a restart must have led to what it leads to
-        self._log.writer.flush()
-        states = known.fold.states
-        live = {execution_id for execution_id in known.changed if execution_id in states}
-        gone = (known.changed - live) & known.stored
-        self._snapshots.save(
-            number,
-            known.fold.next_offset,
-            [
-                *((one, encode_state(states[one]), False) for one in live),
-                *((one, b"", True) for one in gone),
-            ],
-        )
-        known.stored = (known.stored | live) - gone
-        known.changed.clear()
-        known.since_snapshot = 0
+        if known is not None:
+            store(self._log, self._snapshots, known)
 
 
 def _is_passing(state: Execution, index: int) -> bool:
