@@ -150,7 +150,7 @@ class Journal:
                 if len(self._pending) == 1:
                     self.syncer.put(None)
             else:
-                self._publish(partition, record, len(body))
+                partition.publish(record, len(body), self.options)
         place = Position(outgoing.topic, partition.number, offset)
         if delivered is not None and not self._synced:
             report(delivered, place, None)
@@ -256,7 +256,7 @@ class Journal:
             failure = self._failure
             if failure is None:
                 for partition, record, _ in pending:
-                    self._publish(partition, record, len(record.value or b""))
+                    partition.publish(record, len(record.value or b""), self.options)
         for _, record, delivered in pending:
             if delivered is not None:
                 report(delivered, None if failure else record.position, failure)
@@ -353,32 +353,6 @@ class Journal:
         if self._synced:
             sync_folder(self.folder)
         return fresh
-
-    def _publish(self, partition: Partition, record: Record, size: int) -> None:
-        items = partition.tail[1]
-        items.append(record)
-        partition.end = record.offset + 1
-        partition.tail_bytes += size
-        if (
-            partition.tail_bytes > self.options.tail_bytes
-            or len(items) > 2 * self.options.tail_records
-        ):
-            self._trim(partition)
-        for listener in partition.listeners:
-            listener.wake()
-
-    def _trim(self, partition: Partition) -> None:
-        """Forget the older half of the newest records; a reader keeps the list it has seen."""
-        items = partition.tail[1]
-        kept = size = 0
-        for record in reversed(items):
-            size += len(record.value or b"")
-            if kept == self.options.tail_records or size > self.options.tail_bytes // 2:
-                break
-            kept += 1
-        items = items[len(items) - kept :]
-        partition.tail = (partition.end - kept, items)
-        partition.tail_bytes = sum(len(record.value or b"") for record in items)
 
     def _add_topic(self, topic: TopicState, starts: list[int], nexts: list[int]) -> None:
         partitions = [

@@ -13,6 +13,7 @@ from domain.errors import LogUnavailable
 from domain.record.envelope import Record
 from infra.embedded.log_format import key_at, record_at
 from infra.embedded.log_segment import Active, Sealed, View
+from infra.log_options import LogOptions
 
 _READ_BYTES = 1 << 20
 _OPEN_VIEWS = 4
@@ -55,6 +56,36 @@ class Partition:
         """First offset and the records from there to `end`."""
         self.tail_bytes = 0
         self.listeners: tuple[Listener, ...] = ()
+
+    def publish(self, record: Record, size: int, options: LogOptions) -> None:
+        """Let readers see a record; needs the journal's lock.
+
+        Args:
+            record: the next one.
+            size: its bytes in memory.
+            options: how many of the newest are kept there.
+        """
+        items = self.tail[1]
+        items.append(record)
+        self.end = record.offset + 1
+        self.tail_bytes += size
+        if self.tail_bytes > options.tail_bytes or len(items) > 2 * options.tail_records:
+            self._trim(options)
+        for listener in self.listeners:
+            listener.wake()
+
+    def _trim(self, options: LogOptions) -> None:
+        """Forget the older half of the newest records; a reader keeps the list it has seen."""
+        items = self.tail[1]
+        kept = size = 0
+        for record in reversed(items):
+            size += len(record.value or b"")
+            if kept == options.tail_records or size > options.tail_bytes // 2:
+                break
+            kept += 1
+        items = items[len(items) - kept :]
+        self.tail = (self.end - kept, items)
+        self.tail_bytes = sum(len(record.value or b"") for record in items)
 
 
 class Shelf:
