@@ -47,9 +47,11 @@ class Draft:
         self._given = GivenInputs(own, flow, self.execution_id, flow.inputs, form)
         self.raw = self._given.raw
 
-    async def resolve(self) -> ResolvedInputs:
+    async def resolve(self, *, hides_secrets: bool = False) -> ResolvedInputs:
         """Return the inputs with their values or mistakes."""
-        return await resolve(self._own, self._flow.inputs, self.raw, self.variables)
+        return await resolve(
+            self._own, self._flow.inputs, self.raw, self.variables, hides_secrets=hides_secrets
+        )
 
     def failed_checks(self, inputs: Mapping[str, Any]) -> list[Check]:
         """Return the flow's checks that do not hold."""
@@ -147,13 +149,25 @@ def require_revision(own: Context, execution: Execution, revision: int | None) -
 
 
 async def resolve(
-    own: Context, inputs: Sequence[Input], raw: Mapping[str, Any], variables: Mapping[str, Any]
+    own: Context,
+    inputs: Sequence[Input],
+    raw: Mapping[str, Any],
+    variables: Mapping[str, Any],
+    *,
+    hides_secrets: bool = False,
 ) -> ResolvedInputs:
     """Return inputs with their values or mistakes; on a thread where expressions may take time."""
     lookups = own.ports.lookups(variables)
 
     def run() -> ResolvedInputs:
-        return resolve_inputs(inputs, raw, variables, lookups=lookups, encrypt=own.ports.encrypt)
+        return resolve_inputs(
+            inputs,
+            raw,
+            variables,
+            lookups=lookups,
+            encrypt=own.ports.encrypt,
+            hides_secrets=hides_secrets,
+        )
 
     return await asyncio.to_thread(run) if _asks(inputs) else run()
 

@@ -57,7 +57,9 @@ async def _kept(
 async def resume_validation(own: Context, execution: Execution, form: Form) -> dict[str, Any]:
     """Return what would become of a resume's inputs."""
     wanted = _wanted(own, execution)
-    resolved = (await _resolve(own, execution, wanted, form))[1] if wanted else None
+    resolved = None
+    if wanted:
+        _, resolved = await _resolve(own, execution, wanted, form, hides_secrets=True)
     return inputs_view(execution.flow_id, execution.namespace, resolved)
 
 
@@ -91,7 +93,12 @@ def _reviewed(own: Context, execution: Execution, task_run_id: str | None) -> tu
 
 
 async def _resolve(
-    own: Context, execution: Execution, wanted: tuple[Input, ...], form: Form
+    own: Context,
+    execution: Execution,
+    wanted: tuple[Input, ...],
+    form: Form,
+    *,
+    hides_secrets: bool = False,
 ) -> tuple[GivenInputs, ResolvedInputs]:
     flow = own.ports.flows.get(
         execution.tenant, execution.namespace, execution.flow_id, execution.flow_revision
@@ -101,4 +108,4 @@ async def _resolve(
     variables["labels"] = nested(execution.labels)
     variables["vars"] = execution.variables
     given = GivenInputs(own, flow, execution.id, wanted, form)
-    return given, await resolve(own, wanted, given.raw, variables)
+    return given, await resolve(own, wanted, given.raw, variables, hides_secrets=hides_secrets)

@@ -73,7 +73,7 @@ class ExecutionForms(Controller):
         form = await read_form(request, own.options.limits)
         try:
             draft = Draft(own, flow, form)
-            resolved = await draft.resolve()
+            resolved = await draft.resolve(hides_secrets=True)
             failed = [] if resolved.errors else draft.failed_checks(resolved.values)
             return reply.json(inputs_view(flow.id, flow.namespace, resolved, failed))
         finally:

@@ -15,7 +15,9 @@ from datetime import UTC, date, datetime, time, timedelta
 from typing import Any, Final
 
 from domain.duration import InvalidDuration, format_duration, parse_duration
-from domain.expression import ExpressionError, Scope, compile_template, to_text
+from domain.expression import ExpressionError, Fault, Scope, compile_template, to_text
+from domain.expression.ion import read_ion
+from domain.expression.text import to_json
 from domain.flow.input_types import (
     ArrayInput,
     DateInput,
@@ -289,9 +291,21 @@ def _ion(value: Any) -> Any:
     if not isinstance(value, str):
         return value
     try:
-        return _json(value)
-    except BadValue:
+        values = read_ion(value)
+    except Fault as error:
+        raise _expected("ION", value, str(error)) from None
+    return _plain(values[0]) if values else None
+
+
+def _plain(value: Any) -> Any:
+    """Return a value of Ion as JSON: moments and decimals in the form that outputs have."""
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_plain(item) for item in value]
+    if value is None or isinstance(value, bool | int | str):
         return value
+    return json.loads(to_json(value))
 
 
 def _yaml(value: Any) -> Any:
@@ -318,7 +332,7 @@ def _uri(value: Any) -> str:
 
 def _email(value: Any) -> str:
     text = _text(value)
-    if not _EMAIL.fullmatch(text):
+    if text and not _EMAIL.fullmatch(text):
         raise BadValue("The input must be a valid email")
     return text
 

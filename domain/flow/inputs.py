@@ -39,6 +39,14 @@ from domain.flow.input_values import (
 from domain.flow.violations import as_text
 
 _MISSING: Final = object()
+MASK: Final = "******"
+"""What stands for a secret."""
+_TEXTS: Final = frozenset({"STRING", "SECRET", "EMAIL"})
+"""Types of which an empty text is a value."""
+_PARSED: Final = frozenset(
+    {"ARRAY", "DATE", "DATETIME", "DURATION", "FLOAT", "INT", "ION", "JSON", "TIME", "YAML"}
+)
+"""Types that no empty text can be read as: it is as good as none, even where one is required."""
 
 
 class InputValue(msgspec.Struct, frozen=True, kw_only=True):
@@ -49,7 +57,8 @@ class InputValue(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     value: Any = None
     enabled: bool = True
-    """False: its condition does not hold; it has no value and nobody asks for one."""
+    """False: its condition does not hold, or an input that it depends on is switched off. Nobody
+    asks for it; `value` is what was given all the same, and counts for nothing."""
     is_default: bool = False
     errors: tuple[str, ...] = ()
     """Whole sentences, as clients see them."""
@@ -63,8 +72,8 @@ class ResolvedInputs(msgspec.Struct, frozen=True):
 
     @property
     def errors(self) -> tuple[str, ...]:
-        """Every mistake, in order of declaration."""
-        return tuple(error for item in self.items for error in item.errors)
+        """Every mistake that counts, in order of declaration."""
+        return tuple(error for item in self.items if item.enabled for error in item.errors)
 
     @property
     def values(self) -> dict[str, Any]:
@@ -85,6 +94,7 @@ class ResolvedInputs(msgspec.Struct, frozen=True):
             violations = tuple(
                 Violation(message=error, path=f"$.inputs.{item.name}")
                 for item in self.items
+                if item.enabled
                 for error in item.errors
             )
             raise InvalidInputs(self.errors[0], violations)
@@ -98,6 +108,7 @@ def resolve_inputs(
     *,
     lookups: Lookups = NO_LOOKUPS,
     encrypt: Encrypt | None = None,
+    hides_secrets: bool = False,
 ) -> ResolvedInputs:
     """Read, fill in and check the inputs of an execution (or of a resume).
 
@@ -108,6 +119,7 @@ def resolve_inputs(
         variables: what defaults, conditions and `expression` see besides `inputs`.
         lookups: answers their functions; its exceptions pass through.
         encrypt: seals SECRET values.
+        hides_secrets: whether `secret()` gives stars in defaults, for who only wants to look.
 
     Returns:
         Every input with its value or its mistakes; `checked()` gives the values.
@@ -117,7 +129,13 @@ def resolve_inputs(
     found: dict[str, InputValue] = {}
     for declared in _in_order(leaves):
         scope = Scope({**variables, "inputs": known}, lookups)
-        item = _resolve(declared, raw, scope, encrypt)
+        if any(not found[other].enabled for other in _wanted(declared) if other in found):
+            item = _switched_off(declared, raw)
+        else:
+            default_scope = (
+                Scope(scope.variables, _HiddenSecrets(lookups)) if hides_secrets else scope
+            )
+            item = _resolve(declared, raw, scope, default_scope, encrypt)
         found[declared.id] = item
         if item.enabled and not item.errors:
             put_nested(known, declared.id, item.value)
@@ -215,9 +233,10 @@ def _in_order(leaves: Sequence[Input]) -> list[Input]:
             declared = by_name[name]
             if state.get(name) is None:
                 state[name] = 1
-                wanted = declared.depends_on.inputs if declared.depends_on is not None else ()
                 waiting.extend(
-                    other for other in reversed(wanted) if other in by_name and other not in state
+                    other
+                    for other in reversed(_wanted(declared))
+                    if other in by_name and other not in state
                 )
                 continue
             waiting.pop()
@@ -227,14 +246,39 @@ def _in_order(leaves: Sequence[Input]) -> list[Input]:
     return ordered
 
 
+def _wanted(declared: Input) -> Sequence[str]:
+    return declared.depends_on.inputs if declared.depends_on is not None else ()
+
+
+class _HiddenSecrets:
+    """Answers as another does, but shows no secret."""
+
+    def __init__(self, lookups: Lookups) -> None:
+        self._lookups = lookups
+
+    def call(self, name: str, arguments: Mapping[str, Any], scope: Scope) -> Any:
+        value = self._lookups.call(name, arguments, scope)
+        if name != "secret":
+            return value
+        return {**value, "value": MASK} if isinstance(value, Mapping) else MASK
+
+
 def _resolve(
-    declared: Input, raw: Mapping[str, Any], scope: Scope, encrypt: Encrypt | None
+    declared: Input,
+    raw: Mapping[str, Any],
+    scope: Scope,
+    default_scope: Scope,
+    encrypt: Encrypt | None,
 ) -> InputValue:
     name = declared.id
     is_default = False
     try:
-        if not _is_asked_for(declared, scope):
-            return InputValue(input=declared, name=name, enabled=False)
+        is_asked_for = _is_asked_for(declared, scope)
+    except ExpressionError as error:
+        return _switched_off(declared, raw, _sentence(declared, f"Invalid condition: {error}"))
+    if not is_asked_for:
+        return _switched_off(declared, raw)
+    try:
         try:
             choices = _choices(declared, scope)
         except ExpressionError as error:
@@ -242,7 +286,7 @@ def _resolve(
         given = _given(declared, raw)
         if given is _MISSING:
             is_default = declared.defaults is not None
-            given = _default(declared, choices, scope)
+            given = _default(declared, choices, default_scope)
     except ExpressionError as error:
         return _wrong(declared, str(error))
     except BadValue as error:
@@ -264,9 +308,23 @@ def _wrong(declared: Input, *causes: str) -> InputValue:
     return InputValue(
         input=declared,
         name=declared.id,
-        errors=tuple(
-            f"Invalid value for input `{declared.id}`. Cause: {cause}" for cause in causes
-        ),
+        errors=tuple(_sentence(declared, cause) for cause in causes),
+    )
+
+
+def _sentence(declared: Input, cause: str) -> str:
+    return f"Invalid value for input `{declared.id}`. Cause: {cause}"
+
+
+def _switched_off(declared: Input, raw: Mapping[str, Any], *errors: str) -> InputValue:
+    given = _given(declared, raw)
+    is_shown = given is not _MISSING and declared.type != "SECRET"
+    return InputValue(
+        input=declared,
+        name=declared.id,
+        value=given if is_shown else None,
+        enabled=False,
+        errors=errors,
     )
 
 
@@ -285,8 +343,9 @@ def _given(declared: Input, raw: Mapping[str, Any]) -> Any:
     if value is None:
         return _MISSING
     is_undefined = declared.type == "BOOLEAN" and value == "undefined"
-    is_blank = value == "" and declared.type not in ("STRING", "SECRET") and not declared.required
-    return _MISSING if is_undefined or is_blank else value
+    is_blank = value == "" and declared.type not in _TEXTS
+    counts = declared.required and declared.type not in _PARSED
+    return _MISSING if is_undefined or (is_blank and not counts) else value
 
 
 def _default(declared: Input, choices: list[str] | None, scope: Scope) -> Any:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
@@ -7,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from domain.errors import InvalidInput, InvalidInputs
+from domain.expression import Scope
 from domain.flow.core_specs import CORE_CATALOGUE
 from domain.flow.input_types import INPUT_TYPES
 from domain.flow.inputs import ResolvedInputs, resolve_inputs, resolve_outputs
@@ -16,6 +18,15 @@ from domain.yaml.reader import read_yaml
 from tests.domain.flow.conformance import SHARED
 
 _TASKS = "tasks: [{id: t, type: io.kestra.plugin.core.log.Log, message: x}]\n"
+
+
+ION_VALUE = {"name": "Ada", "at": "2024-01-02T03:04:05Z", "gone": None}
+
+
+class _Secrets:
+    def call(self, name: str, arguments: Mapping[str, Any], scope: Scope) -> Any:
+        del name, scope
+        return {"value": "hush"} if arguments["full"] else "hush"
 
 
 def _flow(inputs: str) -> Flow:
@@ -52,6 +63,9 @@ def _error(inputs: str, **raw: Any) -> str:
         ("FLOAT", "42.42", 42.42),
         ("BOOL", "true", True),
         ("BOOL", "y", False),
+        ("ION", '{name: "Ada", at: 2024-01-02T03:04:05Z, gone: null}', ION_VALUE),
+        ("ION", '["one", 2.5]', ["one", 2.5]),
+        ("ION", {"name": "Ada"}, {"name": "Ada"}),
         ("DATETIME", "2026-01-02T03:04:05Z", "2026-01-02T03:04:05.000000Z"),
         ("DATETIME", "2026-01-02T03:04:05.5+02:00", "2026-01-02T01:04:05.500000Z"),
         ("DATE", "2026-01-02", "2026-01-02"),
@@ -174,6 +188,60 @@ def test_an_input_is_asked_for_only_when_its_condition_holds() -> None:
     result = _resolve(declared, {"kind": "db", "table": "t"})
     assert result.checked() == {"kind": "db", "table": "t"}
     assert [item.enabled for item in result.items] == [True, False, True]
+
+
+def test_what_depends_on_an_input_that_is_switched_off_is_switched_off_too() -> None:
+    inputs = (
+        "  - {id: kind, type: STRING}\n"
+        "  - {id: host, type: STRING, dependsOn: {inputs: [kind], condition: "
+        "\"{{ inputs.kind == 'db' }}\"}}\n"
+        "  - {id: table, type: STRING, dependsOn: {inputs: [host], condition: "
+        "\"{{ inputs.host != '' }}\"}}\n"
+        "  - {id: key, type: SECRET, dependsOn: {inputs: [table]}}"
+    )
+    resolved = _resolve(inputs, {"kind": "file", "host": "h", "table": "t", "key": "hush"})
+    assert resolved.checked() == {"kind": "file"}
+    seen = [(item.enabled, item.value, item.errors) for item in resolved.items]
+    assert seen[1:] == [(False, "h", ()), (False, "t", ()), (False, None, ())]
+
+
+def test_a_condition_that_cannot_be_rendered_switches_its_input_off_and_is_told() -> None:
+    inputs = (
+        "  - {id: a, type: STRING}\n"
+        '  - {id: b, type: INT, dependsOn: {inputs: [a], condition: "{{ inputs.nobody }}"}}'
+    )
+    resolved = _resolve(inputs, {"a": "x", "b": "none"})
+    assert resolved.checked() == {"a": "x"}
+    assert not resolved.items[1].enabled
+    assert "Invalid condition: Unable to find `nobody`" in resolved.items[1].errors[0]
+
+
+@pytest.mark.parametrize("type_", ["INT", "FLOAT", "DATE", "DATETIME", "DURATION", "JSON", "ION"])
+def test_an_empty_text_is_no_value_of_what_has_to_be_read(type_: str) -> None:
+    assert _error(f"  - {{id: a, type: {type_}}}", a="") == "Missing required input:a"
+    assert _values(f"  - {{id: a, type: {type_}, required: false}}", a="") == {"a": None}
+
+
+def test_an_empty_number_takes_the_default_and_an_empty_address_is_one() -> None:
+    assert _values("  - {id: a, type: INT, defaults: 42}", a="") == {"a": 42}
+    assert _values("  - {id: a, type: EMAIL, required: false}", a="") == {"a": ""}
+
+
+def test_secrets_in_defaults_are_hidden_from_who_only_looks_but_not_in_choices() -> None:
+    flow = _flow(
+        "  - {id: a, type: STRING, defaults: \"{{ secret('K') }}\"}\n"
+        "  - {id: b, type: STRING, defaults: \"{{ secret('K', full=true).value }}\"}\n"
+        "  - {id: c, type: MULTISELECT, expression: \"{{ [secret('K')] }}\", autoSelectFirst: true,"
+        " required: false}"
+    )
+
+    def found(*, hides: bool) -> dict[str, Any]:
+        return resolve_inputs(
+            flow.inputs, {}, {}, lookups=_Secrets(), hides_secrets=hides
+        ).checked()
+
+    assert found(hides=True) == {"a": "******", "b": "******", "c": ["hush"]}
+    assert found(hides=False) == {"a": "hush", "b": "hush", "c": ["hush"]}
 
 
 def test_dependencies_come_first_whatever_the_order_of_declaration() -> None:
