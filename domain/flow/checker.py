@@ -27,6 +27,7 @@ from domain.flow.tasks import (
     Dag,
     EachParallel,
     ExecutorTask,
+    Flowable,
     ForEachItem,
     If,
     Loop,
@@ -205,6 +206,23 @@ def _check_one(task: Task, path: Path, reading: Reading) -> None:
         _check_output_types(task.outputs, (*path, "outputs"), reading)
     if isinstance(task, Subflow | ForEachItem) and task.revision is not None:
         _at_least(task.revision, 1, (*path, "revision"), reading)
+    _warn_of_what_only_workers_use(task, reading)
+
+
+def _warn_of_what_only_workers_use(task: Task, reading: Reading) -> None:
+    # a folder is a worker's, and a wait has a timeout of its own
+    runs_nothing = isinstance(task, Flowable | Subflow) and not isinstance(task, WorkingDirectory)
+    if not runs_nothing:
+        return
+    for name, value in (
+        ("timeout", None if isinstance(task, Pause | Approval) else task.timeout),
+        ("taskCache", task.task_cache),
+    ):
+        if value is not None:
+            reading.warn(
+                f"The task '{task.id}' cannot use the '{name}' property as it's only relevant "
+                "for runnable tasks."
+            )
 
 
 def _check_child_failure(said: str | None, path: Path, reading: Reading) -> None:

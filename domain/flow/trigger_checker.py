@@ -82,6 +82,14 @@ def _check_zone(name: str | None, path: Path, reading: Reading) -> None:
 
 
 def _check_webhook(webhook: Webhook, path: Path, reading: Reading) -> None:
+    for index, condition in enumerate(webhook.conditions):
+        if _asks_for_several(condition):
+            reading.rule(
+                path,
+                "invalid webhook: conditions of type MultipleCondition are not supported",
+                "Remove it: a request is judged by itself.",
+                at=(*path, "conditions", index),
+            )
     if isinstance(webhook.key, str):
         if not webhook.key.strip():
             reading.rule((*path, "key"), "must not be empty", "Write a key nobody can guess.")
@@ -101,7 +109,18 @@ def _check_webhook(webhook: Webhook, path: Path, reading: Reading) -> None:
         )
 
 
+def _asks_for_several(condition: Condition) -> bool:
+    if isinstance(condition, Not | Or):
+        return any(map(_asks_for_several, condition.conditions or ()))
+    return isinstance(condition, MultipleCondition)
+
+
 def _check_flow_trigger(trigger: FlowTrigger, path: Path, reading: Reading) -> None:
+    if not (trigger.conditions or trigger.preconditions or trigger.depends_on or trigger.when):
+        reading.warn(
+            "This flow will be triggered for EVERY execution of EVERY flow on your instance. "
+            f"We recommend adding the preconditions property to the Flow trigger '{trigger.id}'."
+        )
     if trigger.depends_on and trigger.preconditions is not None:
         reading.rule(
             path, "`preconditions` and `dependsOn` exclude one another", "Keep `dependsOn`."

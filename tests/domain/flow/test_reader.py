@@ -329,6 +329,16 @@ def test_the_flow_knows_where_each_task_stands() -> None:
             ),
             "not a valid time-zone ID",
         ),
+        (
+            flow_with(
+                LOG,
+                "triggers: [{id: w, type: io.kestra.plugin.core.trigger.Webhook, key: k, "
+                "conditions: [{type: io.kestra.plugin.core.condition.Not, conditions: "
+                "[{type: io.kestra.plugin.core.condition.MultipleCondition, id: m, conditions: "
+                "{a: {type: io.kestra.plugin.core.condition.Weekend}}}]}]}]",
+            ),
+            "conditions of type MultipleCondition are not supported",
+        ),
         ("- a\n- b\n", "A flow is a mapping"),
         (flow_with("  - x\n"), "A task is a mapping"),
         (flow_with("  x: y\n"), "a list is wanted"),
@@ -336,6 +346,37 @@ def test_the_flow_knows_where_each_task_stands() -> None:
 )
 def test_a_broken_rule_is_named(source: str, expected: str) -> None:
     assert any(expected in message for message in messages(source))
+
+
+def test_a_flow_trigger_that_anything_fires_is_told() -> None:
+    listener = "triggers: [{{id: any, type: io.kestra.plugin.core.trigger.Flow{}}}]"
+    [warning] = read(flow_with(LOG, listener.format(""))).warnings
+    assert "EVERY execution of EVERY flow" in warning
+    assert "'any'" in warning
+    for narrowed in (
+        ", when: '{{ true }}'",
+        ", dependsOn: [{flowId: a, namespace: b}]",
+        ", preconditions: {id: p, flows: [{flowId: a, namespace: b}]}",
+        ", conditions: [{type: io.kestra.plugin.core.condition.Weekend}]",
+    ):
+        assert not read(flow_with(LOG, listener.format(narrowed))).warnings
+
+
+def test_what_only_a_worker_uses_is_told_on_tasks_that_run_nothing() -> None:
+    package = "io.kestra.plugin.core.flow"
+    more = "timeout: PT1H, taskCache: {enabled: true}"
+    inner = f"tasks: [{LOG.strip(' -').strip()[:-1]}, {more}}}]"
+    for kind, names in (
+        ("Sequential", ["timeout", "taskCache"]),
+        ("Pause", ["taskCache"]),
+        ("WorkingDirectory", []),
+    ):
+        source = flow_with(f"  - {{id: s, type: {package}.{kind}, {more}, {inner}}}\n")
+        assert list(read(source).warnings) == [
+            f"The task 's' cannot use the '{name}' property as it's only relevant for runnable "
+            "tasks."
+            for name in names
+        ]
 
 
 def test_unknown_types_may_be_let_through() -> None:
