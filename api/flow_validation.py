@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Container, Iterator, Sequence
 from typing import Any
 
 from api import flows
 from api.context import Context
 from api.errors import Detail, invalid_entity, violation_views
+from domain.flow.checker import walk
 from domain.flow.hints import Hint
 from domain.flow.reader import FlowReading, parse_task, parse_trigger
+from domain.flow.reading import is_template
+from domain.flow.tasks import ForEachItem, Subflow
 from domain.flow.violations import FlowViolation, constraints
 from domain.yaml.mistakes import YamlError
 from domain.yaml.reader import read_yaml
@@ -27,7 +30,8 @@ def validate_documents(own: Context, text: str, *, in_full: bool = False) -> lis
     """
     documents = flows.split(text) or [text]
     readings = [flows.parse(own, document) for document in documents]
-    views = [_verdict(own, index, reading) for index, reading in enumerate(readings)]
+    together = {(reading.namespace, reading.id) for reading in readings}
+    views = [_verdict(own, index, reading, together) for index, reading in enumerate(readings)]
     if in_full:
         for view, reading in zip(views, readings, strict=True):
             view["violations"] = violation_views(reading.violations)
@@ -69,7 +73,9 @@ def validate_part(own: Context, text: str, *, trigger: bool) -> View:
     return view | {"outdated": False}
 
 
-def _verdict(own: Context, index: int, reading: FlowReading) -> View:
+def _verdict(
+    own: Context, index: int, reading: FlowReading, together: Container[tuple[str | None, ...]]
+) -> View:
     view: View = {"index": index}
     if reading.is_readable:
         if reading.namespace is not None:
@@ -86,9 +92,31 @@ def _verdict(own: Context, index: int, reading: FlowReading) -> View:
     return view | {
         "outdated": reading.is_outdated(_last_revision(own, reading)),
         "deprecationPaths": list(reading.deprecations),
-        "warnings": [*reading.warnings, *map(_hint, reading.hints)],
+        "warnings": [
+            *_lost_subflows(own, reading, together),
+            *reading.warnings,
+            *map(_hint, reading.hints),
+        ],
         "infos": list(reading.infos),
     }
+
+
+def _lost_subflows(
+    own: Context, reading: FlowReading, together: Container[tuple[str | None, ...]]
+) -> Iterator[str]:
+    """Tell which flows are called that are not there, or disabled; those sent along are there."""
+    tasks = () if reading.flow is None else [task for task, _ in walk(reading.flow)]
+    for task in tasks:
+        if not isinstance(task, Subflow | ForEachItem):
+            continue
+        namespace, flow_id = task.namespace, task.flow_id
+        if is_template(namespace) or is_template(flow_id) or (namespace, flow_id) in together:
+            continue
+        stored = flows.latest(own, namespace, flow_id)
+        if stored is None:
+            yield f"The subflow '{flow_id}' not found in namespace '{namespace}'."
+        elif stored.disabled:
+            yield f"The subflow '{flow_id}' is disabled in namespace '{namespace}'."
 
 
 def _hint(hint: Hint) -> str:

@@ -39,7 +39,7 @@ class Verdict(msgspec.Struct, frozen=True):
 
 
 def judge(checks: Sequence[Check], scope: Scope) -> Verdict:
-    """Look at all checks; one that cannot be evaluated does not hold, and its message says why.
+    """Look at all checks; one that cannot be evaluated blocks, and its message says why.
 
     Args:
         checks: of the flow.
@@ -55,6 +55,9 @@ def _failed(check: Check, scope: Scope) -> Check | None:
             return None
     except ExpressionError as error:
         return msgspec.structs.replace(
-            check, message=f"{check.message} (the condition cannot be evaluated: {error})"
+            check,
+            message=f"Failed to evaluate check condition. Cause: {error}",
+            style="ERROR",
+            behavior="BLOCK_EXECUTION",
         )
     return check

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Final
 
 from domain.flow.reading import Path, Reading, is_template
@@ -20,6 +21,7 @@ from domain.flow.triggers import (
 from domain.flow.window_checker import check_dependency_window, check_time_window
 from domain.trigger.schedule import InvalidCron, InvalidZone, parse_cron, parse_zone
 
+_LEAP_YEAR: Final = datetime(2024, 1, 1, tzinfo=UTC)
 _LONGEST_KEY: Final = 256
 _RESPONSES: Final = ("application/json", "text/plain")
 
@@ -49,7 +51,7 @@ def check_trigger(trigger: Trigger, path: Path, reading: Reading) -> None:
 def _check_schedule(schedule: Schedule, path: Path, reading: Reading) -> None:
     if isinstance(schedule.cron, str):
         try:
-            parse_cron(schedule.cron, with_seconds=schedule.with_seconds)
+            cron = parse_cron(schedule.cron, with_seconds=schedule.with_seconds)
         except InvalidCron as error:
             reading.rule(
                 path,
@@ -58,6 +60,13 @@ def _check_schedule(schedule: Schedule, path: Path, reading: Reading) -> None:
                 schedule.cron,
                 at=(*path, "cron"),
             )
+        else:
+            # a cron knows no years: what fits no day of a leap year and of those after fits none
+            if cron.next(_LEAP_YEAR, UTC) is None:
+                reading.warn(
+                    f"The trigger '{schedule.id}' never fires: no date fits the cron "
+                    f"'{schedule.cron}'."
+                )
     _check_zone(schedule.timezone, path, reading)
     if schedule.backfill is not None:
         reading.deprecate((*path, "backfill"))

@@ -81,6 +81,7 @@ def scope_of(
     )
     everywhere = {
         "flow": plan_of(flow).base,
+        "labels": nested_labels(Label(label.key, label.value) for label in flow.labels),
         "vars": flow.variables,
         "envs": settings.envs,
         "globals": settings.globals,

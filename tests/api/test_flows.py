@@ -235,6 +235,26 @@ async def test_validation_tells_every_mistake_and_stores_nothing(
     assert list(world.flow_store.latest()) == []
 
 
+async def test_a_subflow_that_is_not_there_or_disabled_is_told(client: ApiClient) -> None:
+    await create(client, flow("there"))
+    await create(client, flow("idle") + "disabled: true\n")
+    called = ["there", "idle", "gone", "beside", "{{ vars.any }}"]
+    parent = (
+        "id: parent\nnamespace: gold.bulk\ntasks:\n  - id: s\n"
+        "    type: io.kestra.plugin.core.flow.Sequential\n    tasks:\n"
+    )
+    for number, name in enumerate(called):
+        parent += f"      - {{id: c{number}, type: io.kestra.plugin.core.flow.Subflow, "
+        parent += f"namespace: gold.bulk, flowId: '{name}'}}\n"
+    text = f"{parent}---\n{flow('beside')}"
+    verdicts = (await client.post(f"{FLOWS}/validate", content=text, headers=YAML)).json()
+    assert "constraints" not in verdicts[0]
+    assert verdicts[0]["warnings"] == [
+        "The subflow 'idle' is disabled in namespace 'gold.bulk'.",
+        "The subflow 'gone' not found in namespace 'gold.bulk'.",
+    ]
+
+
 async def test_place_and_remedy_of_every_mistake_are_for_clients_that_ask(
     client: ApiClient,
 ) -> None:

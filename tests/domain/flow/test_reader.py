@@ -348,6 +348,15 @@ def test_a_broken_rule_is_named(source: str, expected: str) -> None:
     assert any(expected in message for message in messages(source))
 
 
+@pytest.mark.parametrize(
+    ("cron", "fires"), [("0 0 30 2 *", False), ("0 0 29 2 *", True), ("0 0 30 2 1", True)]
+)
+def test_a_cron_that_no_date_fits_is_told(cron: str, fires: bool) -> None:
+    schedule = f"{{id: s, type: io.kestra.plugin.core.trigger.Schedule, cron: '{cron}'}}"
+    warnings = read(flow_with(LOG, f"triggers: [{schedule}]")).warnings
+    assert [("never fires" in text) for text in warnings] == [True] * (not fires)
+
+
 def test_a_flow_trigger_that_anything_fires_is_told() -> None:
     listener = "triggers: [{{id: any, type: io.kestra.plugin.core.trigger.Flow{}}}]"
     [warning] = read(flow_with(LOG, listener.format(""))).warnings

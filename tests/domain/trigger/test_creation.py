@@ -44,7 +44,24 @@ def test_an_execution_whose_checks_do_not_hold_fails_with_the_reason(
         assert error in str(command.error)
 
 
-def test_a_check_that_cannot_be_evaluated_says_why() -> None:
-    check = Check(condition="{{ nope }}", message="too few")
-    [failed] = judge([check], Scope({})).failed
-    assert failed.message.startswith("too few (the condition cannot be evaluated: Unable to find")
+def test_defaults_of_inputs_see_the_labels_of_the_flow() -> None:
+    source = FLOW.replace("BEHAVIOR", "BLOCK_EXECUTION").replace(
+        "inputs: [",
+        "labels: {team: data, app.tier: gold}\n"
+        "inputs: [{id: l, type: STRING, defaults: '{{ labels.team }}/{{ labels.app.tier }}'}, ",
+    )
+    flow = flow_of(source)
+    surroundings = Surroundings(Context(now=START))
+    wanted = Wanted("e1", {}, scope_of(flow, "e1", {}, surroundings))
+    command = create(flow, flow.triggers[0], None, wanted, surroundings)
+    assert command.error is None
+    assert command.inputs == {"l": "data/gold", "n": 7}
+
+
+def test_a_check_that_cannot_be_evaluated_blocks_and_says_why() -> None:
+    check = Check(condition="{{ nope }}", message="too few", behavior="CREATE_EXECUTION")
+    verdict = judge([check], Scope({}))
+    [failed] = verdict.failed
+    assert failed.message.startswith("Failed to evaluate check condition. Cause: Unable to find")
+    assert failed.style == "ERROR"
+    assert verdict.blocks
