@@ -5,6 +5,8 @@ from __future__ import annotations
 import base64
 import binascii
 import os
+import tempfile
+from pathlib import Path
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -12,6 +14,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from domain.errors import InvalidInput
 
 _NONCE_BYTES = 12
+_KEY_BYTES = 32
 
 
 class AesEncryption:
@@ -55,6 +58,30 @@ def key_bytes(key: str) -> bytes:
     if len(raw) not in (16, 24, 32):
         raise InvalidInput(f"The encryption key has {len(raw)} bytes, not 16, 24 or 32.")
     return raw
+
+
+def kept_key(path: Path) -> str:
+    """Return the key in a file, which is made once with a new one.
+
+    Processes that begin at the same time get the same key, and none a half-written one.
+
+    Raises:
+        OSError: the file cannot be read or made.
+    """
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor, fresh = tempfile.mkstemp(dir=path.parent)  # for its owner alone
+        try:
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(base64.b64encode(os.urandom(_KEY_BYTES)))
+                file.flush()
+                os.fsync(descriptor)
+            os.link(fresh, path)
+        except FileExistsError:
+            pass  # another process was first
+        finally:
+            Path(fresh).unlink()
+    return path.read_text().strip()
 
 
 def seal(cipher: AESGCM, text: str) -> str:

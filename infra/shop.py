@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import base64
 import os
-import secrets as randomness
 import uuid
 from collections.abc import Callable
 from datetime import timedelta
@@ -19,7 +17,7 @@ from domain.record.topics import CATALOGUE
 from infra.assembly import Assembly
 from infra.clock import SystemClock
 from infra.config import Config
-from infra.encryption import AesEncryption
+from infra.encryption import AesEncryption, kept_key
 from infra.expression.jq_pool import JqPool
 from infra.expression.lookups import World
 from infra.flows import FlowStore
@@ -188,12 +186,4 @@ def _encryption_key(config: Config) -> str:
     """Return the configured key, or the one made once in the data folder."""
     if config.data.encryption_key:
         return config.data.encryption_key
-    path = config.data.dir / "encryption.key"
-    try:
-        return path.read_text().strip()
-    except FileNotFoundError:
-        key = base64.b64encode(randomness.token_bytes(32)).decode()
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "w") as file:
-            file.write(key)
-        return key
+    return kept_key(config.data.dir / "encryption.key")

@@ -1,11 +1,14 @@
 from __future__ import annotations
 
 import base64
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from threading import Barrier
 
 import pytest
 
 from domain.errors import InvalidInput
-from infra.encryption import AesEncryption
+from infra.encryption import AesEncryption, kept_key
 
 KEY = base64.b64encode(b"k" * 32).decode()
 
@@ -43,3 +46,19 @@ def test_without_a_key_nothing_is_sealed() -> None:
     assert not AesEncryption().has_key
     with pytest.raises(InvalidInput, match="key"):
         AesEncryption().encrypt("x")
+
+
+def test_all_who_begin_at_once_agree_on_one_kept_key(tmp_path: Path) -> None:
+    together = Barrier(8)
+
+    def key(folder: Path) -> str:
+        together.wait(30)
+        return kept_key(folder / "data" / "encryption.key")
+
+    with ThreadPoolExecutor(8) as pool:
+        for number in range(5):
+            folder = tmp_path / str(number)
+            [found] = set(pool.map(key, [folder] * 8))
+            assert AesEncryption(found).has_key
+            [kept] = (folder / "data").iterdir()
+            assert (kept.name, kept.stat().st_mode & 0o777) == ("encryption.key", 0o600)

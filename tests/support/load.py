@@ -152,7 +152,7 @@ def shape(execution: Mapping[str, Any]) -> Shape:
 
 
 def settled_rows(
-    rest: Rest, seconds: float = 30, wanted: Collection[str] = ()
+    rest: Rest, seconds: float = 60, wanted: Collection[str] = ()
 ) -> list[dict[str, Any]]:
     """Return all rows of the index once all are of ended executions and nothing moves any more."""
     last: list[dict[str, Any]] = []
@@ -196,7 +196,7 @@ class Load:
         """Store the flows and run each once in peace."""
         for flow, body in FLOWS.items():
             self._rest.create_flow(f"id: {flow}\nnamespace: {NAMESPACE}\n{body}")
-        begun = {flow: self._rest.run(NAMESPACE, flow)["id"] for flow in FLOWS}
+        begun = {flow: self._begin(flow, "prepared") for flow in FLOWS}
         self._rest.comes_to(begun["pauses"], "PAUSED")
         self._rest.call("POST", f"/executions/{begun['pauses']}/resume")
         for flow, execution_id in begun.items():
@@ -260,22 +260,26 @@ class Load:
     def _feed(self) -> None:
         names = list(FLOWS)
         while (number := self._take()) is not None:
-            flow, tries = names[number % len(names)], 0
+            flow = names[number % len(names)]
+            self.accepted[self._begin(flow, str(number))] = flow
 
-            def begin(flow: str = flow, number: int = number) -> str | None:
-                nonlocal tries
-                tries += 1
-                try:
-                    begun = self._rest.run(NAMESPACE, flow, labels=[f"number:{number}.{tries}"])
-                except (httpx.TransportError, Refused) as error:
-                    if isinstance(error, Refused) and error.status < 500:
-                        raise
-                    self.unanswered += 1
-                    return None
-                return str(begun["id"])
+    def _begin(self, flow: str, name: str) -> str:
+        """Return an execution of a flow; asks again, as a client would, where no answer comes."""
+        tries = 0
 
-            execution_id = until(begin, f"an answer for execution {number}", 60)
-            self.accepted[execution_id] = flow
+        def ask() -> str | None:
+            nonlocal tries
+            tries += 1
+            try:
+                begun = self._rest.run(NAMESPACE, flow, labels=[f"number:{name}.{tries}"])
+            except (httpx.TransportError, Refused) as error:
+                if isinstance(error, Refused) and error.status < 500:
+                    raise
+                self.unanswered += 1
+                return None
+            return str(begun["id"])
+
+        return until(ask, f"an answer for execution {name}", 60)
 
     def _resume(self) -> None:
         while not self._done.wait(0.3):
