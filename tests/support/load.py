@@ -196,7 +196,7 @@ class Load:
         """Store the flows and run each once in peace."""
         for flow, body in FLOWS.items():
             self._rest.create_flow(f"id: {flow}\nnamespace: {NAMESPACE}\n{body}")
-        begun = {flow: self._begin(flow, "prepared") for flow in FLOWS}
+        begun = {flow: self._begin(flow, f"prepared-{flow}") for flow in FLOWS}
         self._rest.comes_to(begun["pauses"], "PAUSED")
         self._rest.call("POST", f"/executions/{begun['pauses']}/resume")
         for flow, execution_id in begun.items():
