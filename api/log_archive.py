@@ -12,15 +12,15 @@ import msgspec
 from api.views.text import instant
 from domain.execution.context import Settings
 from domain.ports.log import LogReader
-from domain.record.archive import (
+from domain.record.envelope import Record
+from domain.record.topics import EXECUTION_COMMANDS, EXECUTION_EVENTS
+from domain.verification.archive import (
     ARCHIVED_TOPICS,
     MANIFEST,
     ArchiveManifest,
     line_of,
     member_of,
 )
-from domain.record.envelope import Record
-from domain.record.topics import EXECUTION_COMMANDS, EXECUTION_EVENTS
 
 _PIECE = 64 * 1024
 _BY_EXECUTION = (EXECUTION_COMMANDS, EXECUTION_EVENTS)

@@ -8,9 +8,9 @@ from typing import Any
 import msgspec
 
 from domain.execution.context import Settings
-from domain.execution.divergence import Divergence, Tally
-from domain.execution.verify_log import RecordSource, Verified, verify_log
 from domain.ports.stores import Flows
+from domain.verification.divergence import Divergence, Tally
+from domain.verification.log import RecordSource, Verified, verify_log
 
 
 def verification_lines(

@@ -12,14 +12,8 @@ from zipfile import BadZipFile, ZipFile
 
 from domain.errors import LogUnavailable, NotFound, UnreadableRecord
 from domain.ports.log import AT_ONCE, ConsumerEvents, Failed, LogConsumer, LogWriter
-from domain.record.archive import (
-    ARCHIVED_TOPICS,
-    MANIFEST,
-    manifest_of,
-    member_of,
-    record_of,
-)
 from domain.record.envelope import Record
+from domain.verification.archive import ARCHIVED_TOPICS, MANIFEST, manifest_of, member_of, record_of
 
 _BATCH = 500
 

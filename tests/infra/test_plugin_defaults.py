@@ -9,11 +9,11 @@ import pytest
 from domain.execution.commands import RestartExecution
 from domain.execution.lifecycle import StateType
 from domain.execution.requests import TaskRequest
-from domain.execution.verify import Verifier
 from domain.flow.common import PluginDefault
 from domain.flow.core_specs import CORE_CATALOGUE
 from domain.flow.defaults import ScopedDefaults
 from domain.record.topics import EXECUTION_COMMANDS, EXECUTION_EVENTS, TASK_REQUESTS
+from domain.verification.verifier import Verifier
 from infra.clock import SystemClock
 from infra.flows import FlowStore, LogFlowWriter
 from infra.plugin_defaults import PluginDefaultsStore

@@ -16,9 +16,9 @@ import msgspec
 
 from domain.errors import LogUnavailable
 from domain.execution.fold import encode_state
-from domain.execution.verify import Verifier
 from domain.record.envelope import Record
 from domain.record.topics import EXECUTION_COMMANDS, EXECUTION_EVENTS, TASK_REQUESTS
+from domain.verification.verifier import Verifier
 from tests.simulation.broker import START_MS, Broker, Member
 from tests.simulation.executor import Executor, TableOfAnswers
 from tests.simulation.flows import CLOCKWORK, FOLLOWER, POOL, Flows, draw_flow

@@ -9,24 +9,28 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterable, Iterator
-from typing import Final, TypeVar
+from typing import Final
 
 from domain.errors import UnreadableRecord
 from domain.execution import events as e
-from domain.execution.commands import CreateExecution, ExecutionCommand, tag_of
+from domain.execution.commands import ExecutionCommand, tag_of
 from domain.execution.context import (
     DEFAULT_SETTINGS,
     Answer,
     Context,
-    FindFlow,
     Settings,
 )
-from domain.execution.divergence import Divergence, Tally, reason_of
 from domain.execution.fold import RECORDS, continues, fold_record, is_settled
 from domain.execution.index import drop_index
-from domain.execution.machine import Needs, Step, give_up, missing_flow, step
+from domain.execution.machine import Needs, Step, give_up, step
 from domain.execution.record import EventRecord
-from domain.execution.recorded import (
+from domain.execution.state import Execution
+from domain.ports.stores import Flows
+from domain.record.codec import Codec, encode
+from domain.record.envelope import Record
+from domain.verification.divergence import Divergence, Tally, reason_of
+from domain.verification.flows import RecordedFlows
+from domain.verification.recorded import (
     Look,
     answers_of,
     error_of,
@@ -34,16 +38,9 @@ from domain.execution.recorded import (
     sealer,
     tag_of_event,
 )
-from domain.execution.state import Execution
-from domain.flow.model import Flow
-from domain.ports.stores import Flows
-from domain.record.codec import Codec, encode
-from domain.record.envelope import Record, instant_of
 
 COMMANDS: Final[Codec[ExecutionCommand]] = Codec(ExecutionCommand)
 """Reads values of `execution.commands`."""
-
-_E = TypeVar("_E", bound=e.Event)
 
 _KEPT: Final = 2_000
 """Executions to which nothing more happens by itself that are kept in memory."""
@@ -75,7 +72,7 @@ class Verifier:
             recall: gives back executions that left memory; None: all are kept.
             look: answers what was not recorded, where that can still be known.
         """
-        self._flows = flows
+        self._flows = RecordedFlows(flows)
         self._settings = settings
         self._recall = recall
         self._look = look
@@ -218,13 +215,13 @@ class Verifier:
         answers: dict[str, Answer],
     ) -> tuple[Step | Needs, bytes | None]:
         """Step a command with what its record says; returns what it makes."""
-        flow = self._flow(decoded, state, recorded)
+        flow = self._flows.of(decoded, state, recorded)
         context = Context(
             now=command.timestamp,
             command_offset=command.offset,
             answers=answers,
             settings=self._settings,
-            find_flow=self._finder(recorded),
+            find_flow=self._flows.finder(recorded),
             encrypt=sealer(recorded),
         )
 
@@ -284,10 +281,10 @@ class Verifier:
             now=command.timestamp,
             command_offset=command.offset,
             settings=self._settings,
-            find_flow=self._flows.get,
+            find_flow=self._flows.find,
         )
         try:
-            result = step(self._flow(decoded, state, None), state, decoded, context)
+            result = step(self._flows.of(decoded, state, None), state, decoded, context)
         except Exception:  # noqa: BLE001 - it raised then, too: it is in the dead letter
             self.tally.unreadable += 1
             self._spoil(command.key, 0 if state is None else state.sequence)
@@ -310,59 +307,6 @@ class Verifier:
             if self._why_not_nothing(commands[offset], state) is not None:
                 self.tally.waiting += 1
                 return
-
-    # --- what a record rests on
-
-    def _flow(
-        self, command: ExecutionCommand, state: Execution | None, recorded: EventRecord | None
-    ) -> Flow | None:
-        if state is not None:
-            restarted = None if recorded is None else _first(recorded, e.ExecutionRestarted)
-            again = None if restarted is None else restarted.defaults
-            return self._flows.get(
-                state.tenant,
-                state.namespace,
-                state.flow_id,
-                state.flow_revision,
-                state.defaults if again is None else again,
-            )
-        if not isinstance(command, CreateExecution):
-            return None
-        if recorded is not None and error_of(recorded) == missing_flow(command):
-            return None  # it was saved later
-        made = None if recorded is None else _first(recorded, e.ExecutionCreated)
-        return self._flows.get(
-            command.tenant,
-            command.namespace,
-            command.flow_id,
-            command.flow_revision,
-            None if made is None else made.defaults,
-        )
-
-    def _finder(self, recorded: EventRecord) -> FindFlow:
-        """Return what finds the flows of children: in the revisions that the record names."""
-        started = {
-            (event.creation.namespace, event.creation.flow_id): event.creation.flow_revision
-            for event in recorded.events
-            if isinstance(event, e.SubflowStarted)
-        }
-
-        def find(tenant: str, namespace: str, flow_id: str, revision: int | None) -> Flow | None:
-            recorded_revision = started.get((namespace, flow_id))
-            if revision is None and recorded_revision is None:
-                return self._latest_at(tenant, namespace, flow_id, recorded.timestamp_ms)
-            return self._flows.get(tenant, namespace, flow_id, revision or recorded_revision)
-
-        return find
-
-    def _latest_at(self, tenant: str, namespace: str, flow_id: str, at_ms: int) -> Flow | None:
-        """Return the revision that was in force at a time, for one that no event names."""
-        at = instant_of(at_ms)
-        known = self._flows.revisions(tenant, namespace, flow_id)
-        saved = [revision for revision in known if revision.updated <= at]
-        if not saved or saved[-1].deleted:
-            return None
-        return self._flows.get(tenant, namespace, flow_id, saved[-1].revision)
 
     # --- states
 
@@ -413,10 +357,6 @@ class Verifier:
             recorded=record.value,
             stepped=stepped,
         )
-
-
-def _first(recorded: EventRecord, kind: type[_E]) -> _E | None:
-    return next((event for event in recorded.events if isinstance(event, kind)), None)
 
 
 __all__ = ["COMMANDS", "Divergence", "Look", "Recall", "Tally", "Verifier"]

@@ -8,14 +8,14 @@ from typing import Protocol
 import msgspec
 
 from domain.execution.context import DEFAULT_SETTINGS, Settings
-from domain.execution.divergence import Divergence, Tally
 from domain.execution.fold import fold_record
 from domain.execution.history import stream_of
 from domain.execution.state import Execution
-from domain.execution.verify import Verifier
 from domain.ports.stores import Flows
 from domain.record.envelope import Record
 from domain.record.topics import EXECUTION_COMMANDS, EXECUTION_EVENTS
+from domain.verification.divergence import Divergence, Tally
+from domain.verification.verifier import Recall, Verifier
 
 
 class RecordSource(Protocol):
@@ -69,7 +69,7 @@ def verify_log(
         yield Verified(None, verifier.tally)
         return
     for partition in range(source.partitions(EXECUTION_EVENTS)):
-        verifier = Verifier(flows, settings=settings, recall=_Recall(source))
+        verifier = Verifier(flows, settings=settings, recall=_recalling(source))
         events = _all(source, EXECUTION_EVENTS, partition)
         yield from verifier.run(_all(source, EXECUTION_COMMANDS, partition), events)
         yield Verified(partition, verifier.tally)
@@ -80,17 +80,16 @@ def _all(source: RecordSource, topic: str, partition: int) -> Iterable[Record]:
     return source.read(topic, partition, start, stop)
 
 
-class _Recall:
-    """Folds executions again that left the verifier's memory."""
+def _recalling(source: RecordSource) -> Recall:
+    """Return what folds executions again that left the verifier's memory."""
 
-    def __init__(self, source: RecordSource) -> None:
-        self._source = source
-
-    def __call__(self, execution_id: str, offset: int) -> Execution | None:
+    def recall(execution_id: str, offset: int) -> Execution | None:
         state: Execution | None = None
-        records = self._source.by_key(EXECUTION_EVENTS, execution_id)
+        records = source.by_key(EXECUTION_EVENTS, execution_id)
         for record, step in stream_of(records, execution_id):
             if record.offset >= offset:
                 break
             state = fold_record(state, step)
         return state
+
+    return recall

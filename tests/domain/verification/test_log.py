@@ -9,13 +9,13 @@ import msgspec
 import pytest
 
 from domain.execution import commands as c
-from domain.execution import verify as verify_module
 from domain.execution.context import Answer, Settings
-from domain.execution.divergence import Divergence, Tally
 from domain.execution.state import Label
-from domain.execution.verify_log import Verified, verify_log
 from domain.record.envelope import Outgoing, Record
 from domain.record.topics import EXECUTION_COMMANDS, EXECUTION_EVENTS, FLOWS
+from domain.verification import verifier as verify_module
+from domain.verification.divergence import Divergence, Tally
+from domain.verification.log import Verified, verify_log
 from tests.support.heart import World
 from tests.support.memory_log import MemoryLog
 from tests.support.recorded import flows_of, log_of

@@ -1,0 +1,1 @@
+"""Recorded commands stepped again: whether a log is what its commands lead to."""
