@@ -5,13 +5,13 @@ from __future__ import annotations
 import logging
 from threading import Condition, Lock, RLock
 
-from domain.concurrency.commands import slot_record_key
 from domain.concurrency.reconcile import reconciled
 from domain.concurrency.slots import FlowSlots
 from domain.errors import LogUnavailable, UnreadableRecord
 from domain.ports.log import Failed, Log, Tail
 from domain.record.codec import encode
 from domain.record.envelope import Outgoing, Record
+from domain.record.slots import slot_record_key
 from domain.record.topics import FLOW_SLOTS, partition_of
 from streams.slots import fold_wish
 

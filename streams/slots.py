@@ -10,7 +10,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Sequence
 
-from domain.concurrency.commands import TakeSlot
 from domain.concurrency.slots import FlowSlots
 from domain.errors import UnreadableRecord
 from domain.execution.commands import RecordSlot
@@ -18,6 +17,7 @@ from domain.ports.log import Log
 from domain.record.codec import Codec, encode
 from domain.record.deadletter import dead_letter
 from domain.record.envelope import Outgoing, Record
+from domain.record.slots import TakeSlot
 from domain.record.topics import EXECUTION_COMMANDS, FLOW_SLOTS
 from streams.pending import Pending
 

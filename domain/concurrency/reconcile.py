@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from domain.concurrency.commands import TakeSlot
 from domain.concurrency.slots import FlowSlots
+from domain.record.slots import TakeSlot
 
 RESERVED = "reserved-"
 """Begins the id of a holder that is no execution."""

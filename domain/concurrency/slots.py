@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import msgspec
 
-from domain.concurrency.commands import TakeSlot
 from domain.execution.commands import RecordSlot
 from domain.execution.lifecycle import StateType
 from domain.ids import derived
+from domain.record.slots import TakeSlot
 
 _REFUSED = {"CANCEL": StateType.CANCELLED, "FAIL": StateType.FAILED}
 

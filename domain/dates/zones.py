@@ -1,19 +1,26 @@
-"""Time zones by the names that `java.time.ZoneId.of` accepts."""
+"""Time zones: by the names that `java.time.ZoneId.of` accepts, and by those of triggers."""
 
 from __future__ import annotations
 
 import re
-from datetime import UTC, timedelta, timezone, tzinfo
+from datetime import UTC, datetime, timedelta, timezone, tzinfo
 from functools import lru_cache
 from typing import Final
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from domain.dates.arithmetic import InvalidDate
+from domain.errors import InvalidInput
 
 _OFFSET: Final = re.compile(r"(?:(?:UTC|GMT|UT)(?=[+-]))?([+-])(\d{1,2})(?::?(\d\d)(?::?(\d\d))?)?")
 _LIKE_UTC: Final = frozenset({"Z", "z", "UTC", "GMT", "UT"})
 _ABBREVIATIONS: Final = frozenset({"EST", "MST", "HST", "ROC"})
 _MOST: Final = timedelta(hours=18)
+
+
+class InvalidZone(InvalidInput):
+    """A time zone that nobody knows."""
+
+    code = "FLOW022"
 
 
 @lru_cache(maxsize=256)
@@ -37,3 +44,26 @@ def named_zone(name: str) -> tzinfo:
         except (ZoneInfoNotFoundError, ValueError, OSError):
             pass
     raise InvalidDate(f"Unknown time-zone ID: {name[:64]}")
+
+
+@lru_cache(maxsize=1_024)
+def parse_zone(name: str) -> tzinfo:
+    """Return the time zone of a trigger: an IANA name, or an offset such as `+02:00`.
+
+    Raises:
+        InvalidZone: unknown.
+    """
+    if name in ("Z", "UTC"):
+        return ZoneInfo("UTC")
+    if name[:1] in ("+", "-"):
+        try:
+            zone = datetime.fromisoformat(f"2000-01-01T00:00:00{name}").tzinfo
+        except ValueError:
+            zone = None
+        if zone is not None:
+            return zone
+        raise InvalidZone(f"unknown time zone '{name[:60]}'")
+    try:
+        return ZoneInfo(name)
+    except (KeyError, ValueError, OSError):
+        raise InvalidZone(f"unknown time zone '{name[:60]}'") from None

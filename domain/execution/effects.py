@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import msgspec
 
-from domain.concurrency.commands import TakeSlot
 from domain.execution.commands import ExecutionCommand
 from domain.execution.requests import KillSignal, TaskRequest
 from domain.execution.state import Timer
 from domain.log import LogEntry
+from domain.record.slots import TakeSlot
 
 
 class Effect(msgspec.Struct, frozen=True):

@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Final
 
-from domain.concurrency.commands import TakeSlot
 from domain.execution import events as e
 from domain.execution.commands import (
     KillExecution,
@@ -41,6 +40,7 @@ from domain.flow import tasks as t
 from domain.flow.model import Flow
 from domain.ids import attempt_id, derived, flow_key
 from domain.log import LogEntry
+from domain.record.slots import TakeSlot
 from domain.storage import execution_uri, records_uri
 
 _RESTART_SUBFLOW: Final = RestartSubflow.__struct_config__.tag

@@ -36,7 +36,7 @@ from domain.flow.java_dates import date_fault, time_fault
 from domain.flow.violations import as_text
 from domain.json_schema import InvalidSchema, schema_faults
 from domain.json_words import json_fault
-from domain.ports.encryption import ENCRYPTED_TYPE
+from domain.sealed import SEALED_TYPE, sealed
 from domain.yaml.mistakes import YamlError
 from domain.yaml.reader import read_yaml
 
@@ -149,14 +149,14 @@ def parse_secret(declared: Input, value: Any, encrypt: Encrypt | None) -> Any:
         BadValue: refused, or there is no key to seal it with.
         InvalidInput: from `encrypt`.
     """
-    if isinstance(value, Mapping) and value.get("type") == ENCRYPTED_TYPE:
+    if isinstance(value, Mapping) and value.get("type") == SEALED_TYPE:
         return dict(value)
     text = _text(value)
     if isinstance(declared, SecretInput) and declared.validator is not None:
         _matches(declared.validator, text)
     if encrypt is None:
         raise BadValue("Unable to use a `SECRET` input/output as encryption is not configured")
-    return {"type": ENCRYPTED_TYPE, "value": encrypt(text)}
+    return sealed(encrypt(text))
 
 
 def check_choice(value: Any, choices: Sequence[str]) -> None:

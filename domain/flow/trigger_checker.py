@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Final
 
+from domain.dates.cron import InvalidCron, parse_cron
+from domain.dates.zones import InvalidZone, parse_zone
 from domain.flow.reading import Path, Reading, is_template
 from domain.flow.triggers import (
     Condition,
@@ -19,7 +21,6 @@ from domain.flow.triggers import (
     Webhook,
 )
 from domain.flow.window_checker import check_dependency_window, check_time_window
-from domain.trigger.schedule import InvalidCron, InvalidZone, parse_cron, parse_zone
 
 _LEAP_YEAR: Final = datetime(2024, 1, 1, tzinfo=UTC)
 _LONGEST_KEY: Final = 256

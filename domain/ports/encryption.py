@@ -4,9 +4,6 @@ from __future__ import annotations
 
 from typing import Protocol
 
-ENCRYPTED_TYPE = "io.kestra.datatype:aes_encrypted"
-"""Marks `{type: ..., value: ...}` as encrypted text."""
-
 
 class Encryption(Protocol):
     """Turns text into sealed text and back. Empty text passes through."""

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 import msgspec
 
+from domain.dates.zones import parse_zone
 from domain.execution.commands import CreateExecution
 from domain.execution.index import index_of
 from domain.execution.plan import FlowPlan, plan_of
@@ -26,7 +27,6 @@ from domain.trigger.creation import (
     key_of,
     scope_of,
 )
-from domain.trigger.schedule import parse_zone
 from domain.trigger.state import Source, Upstream
 from domain.trigger.upstream import Gathering, accepts_state, gathering_of
 

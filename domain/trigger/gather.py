@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
+from domain.dates.zones import parse_zone
 from domain.execution.commands import CreateExecution
 from domain.execution.state import Label
 from domain.flow.model import Flow
@@ -19,7 +20,6 @@ from domain.trigger.events import (
     UpstreamMet,
 )
 from domain.trigger.flows import merged_outputs, started, with_outputs
-from domain.trigger.schedule import parse_zone
 from domain.trigger.schedules import fingerprint_of
 from domain.trigger.state import Source, Trigger, Upstream, Window
 from domain.trigger.upstream import Gathering, gathering_of

@@ -3,54 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import datetime, tzinfo
-from functools import lru_cache
-from zoneinfo import ZoneInfo
+from datetime import datetime
 
-from domain.errors import InvalidInput
+from domain.dates.cron import parse_cron
+from domain.dates.zones import parse_zone
 from domain.flow.triggers import Schedule
-from domain.trigger.cron import Cron, InvalidCron, parse_cron
-
-__all__ = [
-    "Cron",
-    "InvalidCron",
-    "InvalidZone",
-    "next_date",
-    "next_fire_time",
-    "parse_cron",
-    "parse_zone",
-    "previous_date",
-    "previous_fire_time",
-]
-
-
-class InvalidZone(InvalidInput):
-    """A time zone that nobody knows."""
-
-    code = "FLOW022"
-
-
-@lru_cache(maxsize=1_024)
-def parse_zone(name: str) -> tzinfo:
-    """Return the time zone of an IANA name, or of an offset such as `+02:00`.
-
-    Raises:
-        InvalidZone: unknown.
-    """
-    if name in ("Z", "UTC"):
-        return ZoneInfo("UTC")
-    if name[:1] in ("+", "-"):
-        try:
-            zone = datetime.fromisoformat(f"2000-01-01T00:00:00{name}").tzinfo
-        except ValueError:
-            zone = None
-        if zone is not None:
-            return zone
-        raise InvalidZone(f"unknown time zone '{name[:60]}'")
-    try:
-        return ZoneInfo(name)
-    except (KeyError, ValueError, OSError):
-        raise InvalidZone(f"unknown time zone '{name[:60]}'") from None
 
 
 def next_fire_time(

@@ -10,6 +10,7 @@ import msgspec
 
 from domain.dates.arithmetic import InvalidDate
 from domain.dates.reading import read_date
+from domain.dates.zones import parse_zone
 from domain.errors import InvalidInput
 from domain.execution.commands import CreateExecution
 from domain.expression import ExpressionError, Fault, compile_template
@@ -21,13 +22,7 @@ from domain.ids import derived
 from domain.trigger.condition import Facts, all_hold, when_holds
 from domain.trigger.creation import Surroundings, Wanted, create, key_of, scope_of
 from domain.trigger.definition import Definition, Firing, Recovery
-from domain.trigger.schedule import (
-    next_date,
-    next_fire_time,
-    parse_zone,
-    previous_date,
-    previous_fire_time,
-)
+from domain.trigger.schedule import next_date, next_fire_time, previous_date, previous_fire_time
 
 Dates = Callable[[datetime], datetime | None]
 ScheduledTrigger = Schedule | ScheduleOnDates

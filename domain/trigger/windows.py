@@ -10,9 +10,9 @@ from typing import Final
 
 import msgspec
 
+from domain.dates.zones import InvalidZone, parse_zone
 from domain.flow.triggers import DependencyWindow, TimeWindow
 from domain.trigger.definition import InvalidTrigger
-from domain.trigger.schedule import InvalidZone, parse_zone
 from domain.trigger.state import Window
 
 _DAY: Final = timedelta(days=1)

@@ -13,7 +13,7 @@ from domain.execution.context import Answer, Encrypt, Question
 from domain.execution.record import EventRecord
 from domain.execution.state import Execution
 from domain.log import Level
-from domain.ports.encryption import ENCRYPTED_TYPE
+from domain.sealed import sealed_text
 
 Look = Callable[[Question], Answer | None]
 """Answers a question whose recorded answer was withheld; None: it cannot be known any more."""
@@ -41,8 +41,9 @@ def sealer(recorded: EventRecord) -> Encrypt | None:
 
     def gather(value: Any) -> None:
         if isinstance(value, dict):
-            if value.get("type") == ENCRYPTED_TYPE and isinstance(value.get("value"), str):
-                sealed.append(value["value"])
+            text = sealed_text(value)
+            if text is not None:
+                sealed.append(text)
             else:
                 for item in value.values():
                     gather(item)

@@ -12,7 +12,7 @@ import msgspec
 
 from domain.duration import parse_duration
 from domain.errors import InvalidInput
-from domain.ports.encryption import ENCRYPTED_TYPE
+from domain.sealed import sealed
 from streams.worker.context import RunContext
 from streams.worker.errors import TaskFailed
 from streams.worker.plugin import TaskPlugin
@@ -76,11 +76,10 @@ def request(context: RunContext, properties: RequestProperties) -> dict[str, Any
             text = bytes(data).decode(errors="replace")
         context.counter("response.length", len(data), {"request.method": properties.method.upper()})
         _judge(response, properties, text)
-        sealed = None
+        encrypted = None
         if properties.encrypt_body and text is not None:
-            value = context.services.encryption.encrypt(text)
-            sealed, text = {"type": ENCRYPTED_TYPE, "value": value}, None
-        return {**_common(response), "body": text, "encryptedBody": sealed}
+            encrypted, text = sealed(context.services.encryption.encrypt(text)), None
+        return {**_common(response), "body": text, "encryptedBody": encrypted}
 
 
 def download(context: RunContext, properties: RequestProperties) -> dict[str, Any]:

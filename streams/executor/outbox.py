@@ -8,7 +8,6 @@ from typing import Final
 
 import msgspec
 
-from domain.concurrency.commands import slot_record_key
 from domain.errors import TidewheelError
 from domain.execution.commands import RecordTaskResult
 from domain.execution.effects import (
@@ -29,6 +28,7 @@ from domain.ports.log import Log
 from domain.ports.stores import Blobs
 from domain.record.codec import encode
 from domain.record.envelope import Outgoing
+from domain.record.slots import slot_record_key
 from domain.record.topics import (
     EXECUTION_COMMANDS,
     FLOW_SLOTS,

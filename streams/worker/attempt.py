@@ -10,10 +10,10 @@ from domain.errors import TidewheelError
 from domain.execution.commands import RecordTaskResult, RecordTaskStart
 from domain.execution.requests import TaskRequest
 from domain.ids import attempt_id
-from domain.ports.encryption import ENCRYPTED_TYPE
 from domain.record.codec import encode
 from domain.record.envelope import Outgoing
 from domain.record.topics import EXECUTION_COMMANDS
+from domain.sealed import SEALED_TYPE
 from streams.worker.deadlines import Deadline
 from streams.worker.folder import WorkingFolder
 from streams.worker.job import Job, Outcome, Stop, Toolbox
@@ -23,7 +23,7 @@ from streams.worker.result import Fitting, result_of
 from streams.worker.working_directory import WORKING_DIRECTORY, WorkingDirectory
 
 Report = Callable[["Attempt", Outgoing], None]
-_SEALED = ENCRYPTED_TYPE.encode()
+_SEALED = SEALED_TYPE.encode()
 _REFERENCE = REFERENCE.encode()
 
 

@@ -8,8 +8,8 @@ from typing import Any
 import msgspec
 
 from domain.execution.variables import BY_REFERENCE
-from domain.ports.encryption import ENCRYPTED_TYPE
 from domain.ports.stores import Blobs
+from domain.sealed import sealed_text
 
 REFERENCE = BY_REFERENCE
 
@@ -27,8 +27,9 @@ def opened(value: Any, open_text: Callable[[str], str], blobs: Blobs) -> Any:
         InvalidInput: an encrypted text cannot be opened.
     """
     if isinstance(value, dict):
-        if value.get("type") == ENCRYPTED_TYPE and isinstance(value.get("value"), str):
-            return open_text(value["value"])
+        text = sealed_text(value)
+        if text is not None:
+            return open_text(text)
         uri = value.get(BY_REFERENCE)
         if isinstance(uri, str):
             with blobs.open(uri) as file:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from domain.concurrency.commands import TakeSlot, slot_record_key
 from domain.record.codec import encode
 from domain.record.envelope import Outgoing
+from domain.record.slots import TakeSlot, slot_record_key
 from domain.record.topics import FLOW_SLOTS
 from tests.support.api_world import HELLO, ApiClient, World
 

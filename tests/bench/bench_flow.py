@@ -11,12 +11,12 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
+from domain.dates.cron import parse_cron
 from domain.flow.core_specs import CORE_CATALOGUE
 from domain.flow.graph import flow_graph
 from domain.flow.inputs import resolve_inputs
 from domain.flow.reader import read_flow
 from domain.flow.render_json import flow_json
-from domain.trigger.cron import parse_cron
 from domain.yaml.reader import read_yaml
 
 _HEAD = """\

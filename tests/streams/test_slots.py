@@ -6,9 +6,9 @@ import json
 
 import pytest
 
-from domain.concurrency.commands import TakeSlot, slot_record_key
 from domain.record.codec import encode
 from domain.record.envelope import Outgoing
+from domain.record.slots import TakeSlot, slot_record_key
 from domain.record.topics import DEAD_LETTER, EXECUTION_COMMANDS, FLOW_SLOTS
 from streams.slots import SlotKeeper
 from tests.support.memory_log import MemoryLog

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from domain.concurrency.commands import TakeSlot
 from domain.concurrency.reconcile import RESERVED, reconciled
 from domain.concurrency.slots import FlowSlots
+from domain.record.slots import TakeSlot
 
 FLOW = "main/team/flow"
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from domain.concurrency.commands import TakeSlot
 from domain.concurrency.slots import FlowSlots
 from domain.execution.commands import RecordSlot
+from domain.record.slots import TakeSlot
 
 
 def wish(who: str, limit: int = 1, behavior: str = "QUEUE", **more: Any) -> TakeSlot:

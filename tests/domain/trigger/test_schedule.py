@@ -12,18 +12,10 @@ from croniter import croniter
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from domain.dates.cron import Cron, InvalidCron, parse_cron
+from domain.dates.zones import InvalidZone, parse_zone
 from domain.flow.triggers import Schedule
-from domain.trigger.cron import Cron
-from domain.trigger.schedule import (
-    InvalidCron,
-    InvalidZone,
-    next_date,
-    next_fire_time,
-    parse_cron,
-    parse_zone,
-    previous_date,
-    previous_fire_time,
-)
+from domain.trigger.schedule import next_date, next_fire_time, previous_date, previous_fire_time
 
 GOLDEN = Path(__file__).parents[3] / ".." / "shared" / "golden" / "cron.jsonl"
 _ZONED = re.compile(r"(?P<instant>[^\[]+)\[(?P<zone>[^\]]+)\]")

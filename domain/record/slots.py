@@ -1,4 +1,4 @@
-"""What executions ask of their flow's slots. The values of the topic `flow.slots`.
+"""What executions ask of the slots of their flow: the values of the topic `flow.slots`.
 
 The key of a record names flow and execution, its partition is that of the flow: one order for all
 executions of a flow. The last record of a key is its standing wish; a tombstone ends it. So the
