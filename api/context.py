@@ -19,7 +19,6 @@ from domain.execution.context import DEFAULT_SETTINGS, Settings
 from domain.execution.lifecycle import StateType
 from domain.execution.state import Execution
 from domain.expression import NO_LOOKUPS, Lookups
-from domain.flow.input_values import Encrypt
 from domain.plugin import TaskCatalogue
 from domain.ports.files import NamespaceFiles
 from domain.ports.gateway import CommandGateway, ExecutionWindow, FlowWriter, TriggerGateway
@@ -28,6 +27,7 @@ from domain.ports.log import LogReader, LogWriter
 from domain.ports.metrics import Metrics, NoMetrics
 from domain.ports.slots import Slots
 from domain.ports.stores import Blobs, Flows
+from domain.sealed import Encrypt
 from projections.charts.query import ChartQueries
 from projections.executions.query import ExecutionQueries
 from projections.flows.query import FlowQueries

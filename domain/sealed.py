@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Final
 
 SEALED_TYPE: Final = "io.kestra.datatype:aes_encrypted"
 """Marks a sealed value."""
+
+Encrypt = Callable[[str], str]
+"""Encrypts a text; raises InvalidInput when it cannot."""
 
 
 def sealed(text: str) -> dict[str, str]:

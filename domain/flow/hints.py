@@ -15,6 +15,7 @@ from domain.expression import TemplateSyntaxError, compile_template
 from domain.expression.references import references
 from domain.expression.unknown import unknown_names
 from domain.flow.input_checker import flattened
+from domain.flow.input_limits import check_limits
 from domain.flow.input_types import (
     EnumInput,
     FileInput,
@@ -24,7 +25,7 @@ from domain.flow.input_types import (
     SecretInput,
     SelectInput,
 )
-from domain.flow.input_values import BadValue, check_limits, parse_value
+from domain.flow.input_values import BadValue, parse_value
 from domain.flow.model import Flow
 from domain.flow.reading import Path, is_template
 from domain.flow.triggers import Schedule, Trigger, Webhook

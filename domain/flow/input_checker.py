@@ -10,6 +10,7 @@ from typing import Any, Final
 from domain.expression import Fault
 from domain.expression.regexes import compiled
 from domain.flow.cycles import cyclic
+from domain.flow.input_limits import parse_bound, read_schema
 from domain.flow.input_types import (
     ArrayInput,
     DateInput,
@@ -29,7 +30,7 @@ from domain.flow.input_types import (
     StringInput,
     TimeInput,
 )
-from domain.flow.input_values import BadValue, parse_bound, read_schema
+from domain.flow.input_values import BadValue
 from domain.flow.reading import Path, Reading, is_template
 
 _INPUT_ID: Final = r"^[a-zA-Z0-9][.a-zA-Z0-9_-]*"

@@ -19,6 +19,7 @@ from domain.expression import (
     render_deep,
 )
 from domain.flow.common import Output
+from domain.flow.input_limits import check_choice, check_limits, parse_secret
 from domain.flow.input_types import (
     EnumInput,
     FormInput,
@@ -26,17 +27,9 @@ from domain.flow.input_types import (
     MultiselectInput,
     SelectInput,
 )
-from domain.flow.input_values import (
-    BadValue,
-    Encrypt,
-    array_item_type,
-    check_choice,
-    check_limits,
-    parse_items,
-    parse_secret,
-    parse_value,
-)
+from domain.flow.input_values import BadValue, array_item_type, parse_items, parse_value
 from domain.flow.violations import as_text
+from domain.sealed import Encrypt
 
 _MISSING: Final = object()
 MASK: Final = "******"

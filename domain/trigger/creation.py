@@ -23,11 +23,11 @@ from domain.expression import ExpressionError, Scope, compile_template, render_d
 from domain.expression.references import references_in
 from domain.flow.checks import judge
 from domain.flow.common import Label as FlowLabel
-from domain.flow.input_values import Encrypt
 from domain.flow.inputs import InputValue, ResolvedInputs, resolve_inputs
 from domain.flow.model import Flow
 from domain.flow.triggers import Trigger
 from domain.ids import derived
+from domain.sealed import Encrypt
 from domain.trigger.state import TriggerKey
 
 SYSTEM_PREFIX: Final = "system."

@@ -6,11 +6,11 @@ from collections.abc import Callable
 
 from domain.execution.context import DEFAULT_SETTINGS, Settings
 from domain.execution.state import Timer
-from domain.flow.input_values import Encrypt
 from domain.ports.clock import Clock
 from domain.ports.log import Log
 from domain.ports.metrics import Metrics
 from domain.ports.stores import Snapshots
+from domain.sealed import Encrypt
 from streams.options import SchedulerOptions
 from streams.scheduler.declared import DeclaredTriggers, TriggerCommands
 from streams.scheduler.ports import Answers, FlowSource

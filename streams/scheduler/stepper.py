@@ -12,7 +12,6 @@ from domain.execution.commands import CreateExecution
 from domain.execution.context import DEFAULT_SETTINGS, Answer, Context, Settings
 from domain.execution.lookups import LookupNeeded
 from domain.execution.state import Timer
-from domain.flow.input_values import Encrypt
 from domain.flow.model import Flow
 from domain.ids import derived
 from domain.ports.clock import Clock
@@ -22,6 +21,7 @@ from domain.ports.stores import Snapshots
 from domain.record.codec import Codec, encode
 from domain.record.envelope import Outgoing, Record, milliseconds_of
 from domain.record.topics import EXECUTION_COMMANDS, TRIGGER_COMMANDS, TRIGGER_EVENTS
+from domain.sealed import Encrypt
 from domain.trigger.commands import FireTrigger, RecoverTrigger, TriggerCommand, tag_of
 from domain.trigger.creation import Surroundings
 from domain.trigger.decide import Events

@@ -33,7 +33,6 @@ from domain.execution.lifecycle import StateType
 from domain.execution.lookups import LookupNeeded
 from domain.execution.record import EventRecord
 from domain.execution.state import Execution, ExecutionTrigger
-from domain.flow.input_values import Encrypt
 from domain.flow.triggers import TRIGGER_PACKAGE
 from domain.ids import derived
 from domain.ports.clock import Clock
@@ -44,6 +43,7 @@ from domain.record.codec import Codec, encode
 from domain.record.deadletter import dead_letter
 from domain.record.envelope import Outgoing, Record, instant_of, milliseconds_of
 from domain.record.topics import EXECUTION_COMMANDS, EXECUTION_EVENTS
+from domain.sealed import Encrypt
 from domain.trigger.commands import RecordTriggerEnd, RecordUpstream
 from domain.trigger.creation import Surroundings
 from domain.trigger.definition import InvalidTrigger
