@@ -23,6 +23,7 @@ from domain.execution.plan import TaskPlan
 from domain.execution.state import Label, TaskRun
 from domain.execution.turn import Turn
 from domain.expression import ExpressionError, is_truthy_text
+from domain.expression.text import to_json
 from domain.flow import tasks as t
 from domain.log import Level
 
@@ -154,7 +155,8 @@ def _rendered_labels(turn: Turn, task: TaskPlan, run: TaskRun, said: Any) -> dic
     else:
         raise TaskFailure("Labels are a mapping, a list of key and value, or JSON of either")
     new: dict[str, str] = {}
-    for key, value in pairs:
+    for key, given in pairs:
+        value = to_json(given) if isinstance(given, dict) else given
         if not isinstance(key, str) or not isinstance(value, str):
             raise TaskFailure(f"Key and value of the label {key!r} must be texts")
         if key.startswith("system."):

@@ -326,6 +326,14 @@ tasks: [{{id: t, type: {EXECUTION}Labels, labels: {said}}}]
     assert labels(world.run()) == {"a": "new", "c": "d"}
 
 
+@pytest.mark.parametrize(
+    "said", ["{a: {b: '{{ task.id }}', c: [1]}}", "[{key: a, value: {b: '{{ task.id }}', c: [1]}}]"]
+)
+def test_a_map_as_value_of_a_label_becomes_json(said: str) -> None:
+    world = World(flow(f"tasks: [{{id: t, type: {EXECUTION}Labels, labels: {said}}}]"))
+    assert labels(world.run()) == {"a": '{"b":"t","c":[1]}'}
+
+
 @pytest.mark.parametrize("said", ["{a: 5}", "{system.x: y}", "'no json'", "{a: ''}"])
 def test_labels_that_are_none_fail_the_task(said: str) -> None:
     world = World(flow(f"tasks: [{{id: t, type: {EXECUTION}Labels, labels: {said}}}]"))
