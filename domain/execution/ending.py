@@ -10,11 +10,15 @@ from domain.execution import timers
 from domain.execution.events import (
     ExecutionEnded,
     ExecutionRetrying,
+    ExecutionStarted,
     TaskRunEnded,
+    TaskRunReset,
     TaskRunRetryScheduled,
+    TaskRunsRemoved,
 )
+from domain.execution.index import Iteration, Lane, Scope
 from domain.execution.lifecycle import TERMINAL, StateType
-from domain.execution.plan import TaskPlan
+from domain.execution.plan import ERRORS, TaskPlan
 from domain.execution.retries import retry_at
 from domain.execution.state import MAIN_LANE, TaskRun
 from domain.execution.turn import Turn
@@ -97,13 +101,66 @@ def finish(
                     end(_S.FAILED)
                     turn.emit(TaskRunRetryScheduled(id=run.id))
                     turn.schedule(timers.RETRY, due, run)
+                    if task.task.retry is None:
+                        _begin_errors(turn, run)
                     if turn.state.state.current is _S.RUNNING:
                         turn.emit(ExecutionRetrying(failed=_is_at_top(run)))
                     return
     final = state
-    if final is _S.SUCCESS and attempts > 1 and retry is not None and retry.warning_on_retry:
+    own = task.task.retry
+    if final is _S.SUCCESS and attempts > 1 and own is not None and own.warning_on_retry:
         final = _S.WARNING
     end(milder(task.task, final))
+
+
+def _begin_errors(turn: Turn, run: TaskRun) -> None:
+    """Begin the block `errors` around a task run that is retried by what is further around it."""
+    parent = turn.parent_of(run)
+    if parent is None or run.lane != MAIN_LANE:
+        return
+    around = turn.task_of(parent)
+    errors = () if around is None else around.tasks(ERRORS)
+    lane = _place_of(turn, run).found(ERRORS)
+    if not errors or (lane is not None and lane.runs):
+        return
+    if run.isolated:
+        turn.create(errors[0], parent, run.value, run.iteration, isolated=True)
+    else:
+        turn.create(errors[0], parent)
+
+
+def try_again(turn: Turn, run: TaskRun) -> None:
+    """Let the next attempt of a task run begin, once the `errors` between the attempts are through.
+
+    That block has its turn again when this attempt fails, too.
+    """
+    lane = _errors_between_attempts(turn, run)
+    if lane is not None:
+        if lane.active:
+            return  # its end lets the attempt begin
+        ids = [done.id for top in lane.runs.values() for done in (top, *turn.descendants(top))]
+        turn.emit(TaskRunsRemoved(ids=ids))
+    turn.emit(TaskRunReset(id=run.id))
+    if turn.state.state.current is _S.RETRYING:
+        turn.emit(ExecutionStarted())
+
+
+def _errors_between_attempts(turn: Turn, run: TaskRun) -> Lane | None:
+    task = turn.task_of(run)
+    if task is None or task.task.retry is not None:
+        return None
+    if run.parent_id is None or run.lane != MAIN_LANE:
+        return None
+    place = _place_of(turn, run)
+    lane = place.found(ERRORS)
+    if lane is None or not lane.runs or place.lane(MAIN_LANE).counts.get(_S.FAILED):
+        return None
+    return lane
+
+
+def _place_of(turn: Turn, run: TaskRun) -> Scope | Iteration:
+    scope = turn.index.scope(run.parent_id)
+    return scope.iteration(run.iteration or 0) if run.isolated else scope
 
 
 def refuse(turn: Turn, state: StateType, error: str | None = None) -> None:

@@ -28,7 +28,8 @@ def retry_at(
     if retry.max_attempts is not None and attempts >= retry.max_attempts:
         return None
     due = ended + _delay(retry, attempts, noise)
-    if retry.max_duration is not None and due > first + retry.max_duration:
+    # what the executor runs takes no time: due at the very end of the span is too late
+    if retry.max_duration is not None and due >= first + retry.max_duration:
         return None
     return due
 

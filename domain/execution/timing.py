@@ -5,8 +5,8 @@ from __future__ import annotations
 from domain.execution import timers
 from domain.execution.commands import FireTimer
 from domain.execution.creation import begin
-from domain.execution.ending import interrupt
-from domain.execution.events import ExecutionStarted, TaskRunReset, TimerEnded
+from domain.execution.ending import interrupt, try_again
+from domain.execution.events import TimerEnded
 from domain.execution.flowables.approval import EXPIRED, decide_run, is_approval
 from domain.execution.flowables.loop_until import go_round
 from domain.execution.flowables.pause import behavior_of, pause_is_over, pause_timed_out
@@ -42,9 +42,7 @@ def _fire_for_run(turn: Turn, timer: Timer, run: TaskRun, behavior: str) -> None
     match timer.purpose:
         case timers.RETRY:
             if run.state.current is _S.RETRYING:
-                turn.emit(TaskRunReset(id=run.id))
-                if turn.state.state.current is _S.RETRYING:
-                    turn.emit(ExecutionStarted())
+                try_again(turn, run)
         case timers.PAUSE:
             pause_is_over(turn, run, behavior)
         case timers.TIMEOUT:

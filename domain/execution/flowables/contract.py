@@ -1,7 +1,8 @@
 """What a flowable is to the step: it opens, it is resolved after every change below it, it ends.
 
 The blocks `errors` and `finally` are the same for all flowables and for the flow itself:
-once a task has failed `errors` runs, in the end `finally`, and the outcome is told from the main
+once a task has failed `errors` runs (between the attempts, too, where what retries the task is
+around the block), in the end `finally`, and the outcome is told from the main
 tasks alone. Source: `kestra-features.md` 3.3, 3.4; `kestra-1.3-observed.md`.
 """
 
@@ -10,13 +11,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final
 
-from domain.execution.ending import interrupt, milder
+from domain.execution import timers
+from domain.execution.ending import interrupt, milder, try_again
 from domain.execution.events import TaskRunEnded, TaskRunOpened
 from domain.execution.index import Iteration, Lane, Scope
 from domain.execution.lifecycle import BAD, StateType
 from domain.execution.plan import ERRORS, FINALLY, Branch, TaskPlan
 from domain.execution.state import MAIN_LANE, TaskRun
-from domain.execution.turn import Turn
+from domain.execution.turn import Turn, timer_id
 from domain.log import Level
 
 _S = StateType
@@ -216,9 +218,16 @@ def advance_blocks(
     def before_finally() -> bool:
         main_lane = scope.lane(MAIN_LANE)
         errors_lane = scope.found(ERRORS)
+        has_failed = bool(main_lane.counts.get(_S.FAILED)) if failed is None else failed
         if errors_lane is not None and errors_lane.runs:
-            return advance(errors_lane, errors)
-        if main_lane.counts.get(_S.FAILED) if failed is None else failed:
+            over = advance(errors_lane, errors)
+            if has_failed or parent is None or not main_lane.counts.get(_S.RETRYING):
+                return over
+            if over:
+                _let_attempts_begin(turn, main_lane)
+            main()
+            return False
+        if has_failed:
             return not errors or advance(scope.lane(ERRORS), errors)
         if failed is None and has_stopped(main_lane):
             return True
@@ -233,3 +242,10 @@ def advance_blocks(
         if not final:
             return True
     return advance(scope.lane(FINALLY), final, past_failures=True)
+
+
+def _let_attempts_begin(turn: Turn, lane: Lane) -> None:
+    """Try again what was due while `errors` ran between its attempts."""
+    for run in turn.index.in_state(_S.RETRYING):
+        if run.id in lane.runs and timer_id(timers.RETRY, run.id) not in turn.state.timers:
+            try_again(turn, run)

@@ -67,6 +67,13 @@ def test_a_retry_that_would_come_too_late_does_not_come() -> None:
     assert retry_at(retry, 2, START, START + seconds(2), 0) is None
 
 
+def test_an_attempt_that_would_be_due_when_the_span_ends_is_too_late() -> None:
+    """In Kestra some milliseconds have always passed: 15 s by 5 s are three attempts."""
+    retry = Retry(type="constant", interval=seconds(5), max_duration=seconds(15))
+    assert retry_at(retry, 2, START, START + seconds(5), 0) == START + seconds(10)
+    assert retry_at(retry, 3, START, START + seconds(10), 0) is None
+
+
 def test_a_retried_task_run_keeps_its_attempts_and_shows_the_wait() -> None:
     world = World(
         flow("""
@@ -170,6 +177,131 @@ tasks:
     )
     execution = world.run()
     assert [len(runs(execution, x)[0].attempts) for x in ("inner", "own", "outer")] == [3, 4, 2]
+
+
+def test_only_a_tasks_own_retry_makes_its_success_a_warning() -> None:
+    world = World(
+        flow("""
+tasks:
+  - id: s
+    type: io.kestra.plugin.core.flow.Sequential
+    retry: {type: constant, interval: PT2S, maxAttempts: 3, warningOnRetry: true}
+    tasks:
+      - id: a
+        type: io.kestra.plugin.core.log.Log
+        message: "{{ taskrun.attemptsCount == 1 ? 'fine' : missing }}"
+""")
+    )
+    assert world.run().state.current is S.SUCCESS
+
+
+def retried_block(errors: str, retry: str, own: str = "") -> str:
+    """A task that succeeds with its third attempt, in a flowable with `errors`."""
+    return flow(f"""
+tasks:
+  - id: s
+    type: io.kestra.plugin.core.flow.Sequential
+    {retry}
+    tasks:
+      - id: a
+        type: io.kestra.plugin.core.log.Log
+        message: "{{{{ taskrun.attemptsCount == 2 ? 'fine' : missing }}}}"
+        {own}
+      - {{id: b, {LOG}}}
+    errors: {errors}
+""")
+
+
+RETRY = "retry: {type: constant, interval: PT2S, maxAttempts: 3}"
+
+
+def said_by(world: World, task_id: str) -> int:
+    return sum(entry.task_id == task_id and entry.level is Level.INFO for entry in world.logs)
+
+
+def test_where_a_flowable_retries_its_errors_run_between_the_attempts_and_leave_no_trace() -> None:
+    """Kestra starts the block with the failure and takes its task runs out with the retry."""
+    world = World(retried_block(f"[{{id: e, {LOG}}}, {{id: e2, {LOG}}}]", RETRY))
+    execution = world.run()
+    assert execution.state.current is S.SUCCESS
+    assert sorted(states(execution)) == ["a", "b", "s"]
+    assert (said_by(world, "e"), said_by(world, "e2")) == (2, 2)
+
+
+def test_the_errors_of_a_block_run_with_every_attempt_and_stay_after_the_last() -> None:
+    world = World(retried_block(f"[{{id: e, {LOG}}}]", RETRY.replace("3", "2")))
+    execution = world.run()
+    assert execution.state.current is S.FAILED
+    assert states(execution) == {"s": "FAILED", "a": "FAILED", "e": "SUCCESS"}
+    assert said_by(world, "e") == 2
+
+
+def test_a_task_that_retries_itself_lets_the_errors_around_it_wait() -> None:
+    world = World(retried_block(f"[{{id: e, {LOG}}}]", "", RETRY))
+    assert world.run().state.current is S.SUCCESS
+    assert said_by(world, "e") == 0
+
+
+def test_an_attempt_that_is_due_waits_for_the_errors_before_it() -> None:
+    world = World(retried_block(f"[{{id: e, {SLEEP}}}, {{id: e2, {LOG}}}]", RETRY))
+    execution_id = world.start()
+    world.wait(5)
+    assert states(world[execution_id])["a"] == "RETRYING"
+    world.settle()
+    assert world[execution_id].state.current is S.SUCCESS
+    assert said_by(world, "e2") == 2
+
+
+def test_errors_that_fail_between_the_attempts_do_not_end_the_flowable() -> None:
+    own = "retry: {type: constant, interval: PT1S, maxAttempts: 1}"
+    world = World(retried_block(f"[{{id: e, {FAIL}, {own}}}]", RETRY))
+    execution = world.run()
+    assert execution.state.current is S.SUCCESS
+    assert sorted(states(execution)) == ["a", "b", "s"]
+
+
+def test_other_branches_go_on_while_errors_run_between_attempts() -> None:
+    world = World(
+        flow(f"""
+tasks:
+  - id: p
+    type: io.kestra.plugin.core.flow.Parallel
+    concurrent: 2
+    retry: {{type: constant, interval: PT1M, maxAttempts: 2}}
+    tasks:
+      - {{id: a, {FAIL}}}
+      - {{id: b, {SLEEP}}}
+      - {{id: c, {LOG}}}
+    errors: [{{id: e, {SLEEP}}}]
+""")
+    )
+    execution_id = world.start()
+    world.wait(30)
+    found = states(world[execution_id])
+    assert (found["a"], found["c"], found["e"]) == ("RETRYING", "SUCCESS", "SUCCESS")
+    world.settle()
+    assert world[execution_id].state.current is S.FAILED
+
+
+def test_the_errors_of_one_iteration_run_between_its_attempts() -> None:
+    world = World(
+        flow(f"""
+tasks:
+  - id: loop
+    type: io.kestra.plugin.core.flow.Loop
+    values: [x, y]
+    retry: {{type: constant, interval: PT2S, maxAttempts: 2}}
+    tasks:
+      - id: a
+        type: io.kestra.plugin.core.log.Log
+        message: "{{{{ item.value == 'x' or taskrun.attemptsCount == 1 ? 'fine' : missing }}}}"
+    errors: [{{id: e, {LOG}}}]
+""")
+    )
+    execution = world.run()
+    assert execution.state.current is S.SUCCESS
+    assert sorted(x.task_id for x in execution.task_runs.values()) == ["a", "a", "loop"]
+    assert said_by(world, "e") == 1
 
 
 def test_while_a_task_waits_for_its_retry_other_branches_go_on() -> None:
