@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from domain.duration import parse_duration
@@ -20,7 +20,7 @@ from domain.execution.events import (
 from domain.execution.flowables.contract import advance_sequence
 from domain.execution.flowables.sequential import OneAfterTheOther
 from domain.execution.index import Scope
-from domain.execution.lifecycle import StateType
+from domain.execution.lifecycle import TERMINAL, StateType
 from domain.execution.plan import TaskPlan
 from domain.execution.state import MAIN_LANE, TaskRun
 from domain.execution.turn import Turn
@@ -82,7 +82,7 @@ class LoopUntilRule(OneAfterTheOther):
         if most is not None and count >= _whole(most):
             return f"Maximum number of iterations reached: {most}"
         longest = self._span(turn, task, run, limits.max_duration)
-        if longest is not None and turn.now >= run.state.start_date + longest:
+        if longest is not None and turn.now >= _begun(run) + longest:
             return f"Maximum duration reached: {limits.max_duration}"
         return None
 
@@ -96,6 +96,15 @@ class LoopUntilRule(OneAfterTheOther):
         if isinstance(value, str):
             return is_truthy_text(turn.render(value, task, run))
         return bool(value)
+
+
+def _begun(run: TaskRun) -> datetime:
+    """Return since when the loop goes round: its start, or when it was last run again."""
+    moments = run.state.histories
+    for before, moment in zip(reversed(moments[:-1]), reversed(moments[1:]), strict=True):
+        if before.state in TERMINAL:
+            return moment.date
+    return run.state.start_date
 
 
 def _whole(value: Any) -> int:

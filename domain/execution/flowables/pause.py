@@ -19,9 +19,10 @@ from domain.execution.events import (
     TaskRunPaused,
     TaskRunReopened,
 )
+from domain.execution.flowables.contract import advance_blocks
 from domain.execution.flowables.sequential import OneAfterTheOther
 from domain.execution.lifecycle import TERMINAL, StateType
-from domain.execution.plan import ON_PAUSE, TaskPlan
+from domain.execution.plan import ERRORS, FINALLY, ON_PAUSE, TaskPlan
 from domain.execution.state import TaskRun
 from domain.execution.turn import Turn
 from domain.execution.variables import instant_text
@@ -65,6 +66,25 @@ class PauseRule(OneAfterTheOther):
         for child in task.tasks(ON_PAUSE):
             turn.create(child, run)
 
+    def resolve(self, turn: Turn, task: TaskPlan, run: TaskRun) -> None:
+        """Run what is left after the wait: the tasks, or `errors`; then `finally`."""
+        decided = (run.outputs or {}).get("resumed", {}).get("to", _S.SUCCESS.value)
+        state = StateType(decided)
+        if state is _S.SUCCESS:
+            super().resolve(turn, task, run)
+            return
+        over = advance_blocks(
+            turn,
+            run,
+            turn.scope(run),
+            errors=task.tasks(ERRORS),
+            final=task.tasks(FINALLY),
+            main=lambda: True,
+            failed=state is _S.FAILED,
+        )
+        if over:
+            self.end(turn, task, run, state)
+
     @staticmethod
     def _span(turn: Turn, task: TaskPlan, run: TaskRun, value: Any) -> timedelta | None:
         if value is None:
@@ -92,9 +112,10 @@ def _go_on(
 ) -> None:
     turn.cancel_all(run.id)
     turn.emit(TaskRunOutputsSet(id=run.id, outputs=outputs))
-    if reopen or (task is not None and task.tasks("tasks")):
+    follows = task is not None and bool(task.tasks("tasks") or task.tasks(FINALLY))
+    if reopen or follows:
         turn.emit(TaskRunReopened(id=run.id))
-    if task is None or not task.tasks("tasks"):
+    if not follows:
         turn.emit(TaskRunEnded(id=run.id, state=_S.SUCCESS))
     let_run(turn)
 
@@ -140,9 +161,17 @@ def pause_is_over(turn: Turn, run: TaskRun, behavior: str) -> None:
     outputs = {"resumed": _resumed(turn, state, None)}
     turn.emit(TaskRunOutputsSet(id=run.id, outputs=outputs))
     turn.cancel_all(run.id)
-    final = state if task is None else milder(task.task, state)
-    turn.emit(TaskRunEnded(id=run.id, state=final, attempt=state))
+    if not _has_blocks(task, state):
+        final = state if task is None else milder(task.task, state)
+        turn.emit(TaskRunEnded(id=run.id, state=final, attempt=state))
     let_run(turn)
+
+
+def _has_blocks(task: TaskPlan | None, state: StateType) -> bool:
+    """Whether a Pause that ends so has something to run before."""
+    if task is None:
+        return False
+    return bool(task.tasks(FINALLY) or (state is _S.FAILED and task.tasks(ERRORS)))
 
 
 def pause_timed_out(turn: Turn, run: TaskRun) -> None:
@@ -155,6 +184,9 @@ def pause_timed_out(turn: Turn, run: TaskRun) -> None:
     turn.emit(TaskRunReopened(id=run.id))
     if task is None:
         turn.emit(TaskRunEnded(id=run.id, state=_S.FAILED))
+    elif _has_blocks(task, _S.FAILED):
+        outputs = {"resumed": _resumed(turn, _S.FAILED, None)}
+        turn.emit(TaskRunOutputsSet(id=run.id, outputs=outputs))
     else:
         finish(turn, task, run, _S.FAILED, retriable=False)
     if turn.state.state.current not in TERMINAL:

@@ -132,6 +132,60 @@ def test_a_pause_that_outlasts_its_timeout_fails() -> None:
     assert execution.state.current.value == "FAILED"
 
 
+PAUSE_WITH_BLOCKS = f"""
+tasks:
+  - id: p
+    type: {FLOW}Pause
+    MORE
+    errors: [{{id: e, {LOG}}}]
+    finally: [{{id: z, {LOG}}}]
+  - {{id: a, {LOG}}}
+"""
+
+
+@pytest.mark.parametrize(
+    ("more", "state", "after"),
+    [
+        ("timeout: PT5S", "FAILED", ["p", "e", "z"]),
+        ("pauseDuration: PT5S\n    behavior: FAIL", "FAILED", ["p", "e", "z"]),
+        ("pauseDuration: PT5S\n    behavior: CANCEL", "CANCELLED", ["p", "z"]),
+        ("pauseDuration: PT5S\n    behavior: WARN", "WARNING", ["p", "z", "a"]),
+        ("pauseDuration: PT5S", "SUCCESS", ["p", "z", "a"]),
+        ("timeout: PT5S\n    allowFailure: true", "WARNING", ["p", "e", "z", "a"]),
+    ],
+)
+def test_a_pause_has_errors_and_finally_like_other_flowables(
+    more: str, state: str, after: list[str]
+) -> None:
+    execution = World(flow(PAUSE_WITH_BLOCKS.replace("MORE", more))).run()
+    assert execution.state.current.value == state
+    assert states(execution)["p"] == state
+    assert order(execution) == after
+
+
+def test_the_finally_of_a_pause_runs_after_a_persons_resume() -> None:
+    world = World(flow(PAUSE_WITH_BLOCKS.replace("MORE", "")))
+    execution = world.run()
+    world.tell(c.ResumeExecution, execution, inputs={"ok": True})
+    world.settle()
+    assert order(execution) == ["p", "z", "a"]
+    outputs = runs(execution, "p")[0].outputs
+    assert outputs is not None
+    assert outputs["onResume"] == {"ok": True}
+
+
+def test_a_pause_that_timed_out_and_is_restarted_pauses_again() -> None:
+    world = World(flow(PAUSE_WITH_BLOCKS.replace("MORE", "timeout: PT5S")))
+    execution = world.run()
+    world.tell(c.RestartExecution, execution)
+    world.wait(1)
+    assert execution.state.current.value == "PAUSED"
+    world.tell(c.ResumeExecution, execution)
+    world.settle()
+    assert execution.state.current.value == "SUCCESS"
+    assert order(execution) == ["p", "z", "a"]
+
+
 def test_on_pause_runs_while_the_execution_waits() -> None:
     world = World(
         flow(f"""
@@ -242,6 +296,27 @@ tasks:
     execution = world.run()
     assert states(execution)["loop"] == state
     assert sum(entry.task_id == "t" for entry in world.logs) == 3
+
+
+def test_a_loop_that_is_run_again_has_its_whole_time_again() -> None:
+    """Kestra 1.x: `maxDuration` counts from the restart."""
+    world = World(
+        flow(f"""
+tasks:
+  - id: w
+    type: {FLOW}LoopUntil
+    condition: "false"
+    failOnMaxReached: true
+    checkFrequency: {{interval: PT1S, maxDuration: PT3S}}
+    tasks: [{{id: t, {LOG}}}]
+""")
+    )
+    execution = world.run()
+    rounds = history(execution).count("PAUSED")
+    assert (execution.state.current.value, rounds) == ("FAILED", 3)
+    world.tell(c.RestartExecution, execution)
+    world.settle()
+    assert (execution.state.current.value, history(execution).count("PAUSED")) == ("FAILED", 6)
 
 
 def test_a_failed_child_ends_the_loop() -> None:
