@@ -121,10 +121,13 @@ class WorkingDirectory:
     def _variables(
         self, task: Mapping[str, Any], run_id: str, started_at: datetime
     ) -> dict[str, Any]:
-        """The render context of a child: it sees the outputs of the ones before it."""
+        """The render context of a child: that of the block, its task run as `workerTaskrun`.
+
+        A child sees the outputs of the ones before it; the value of a loop, and what is around it,
+        are those of the block.
+        """
         outer = self._attempt.variables
         own = outer.get("taskrun", {})
-        parent = {"taskrun": {k: own[k] for k in ("id", "value", "iteration") if k in own}}
         return {
             **outer,
             "outputs": {**outer.get("outputs", {}), **self._outputs},
@@ -134,9 +137,9 @@ class WorkingDirectory:
                 "startDate": started_at,
                 "attemptsCount": 0,
                 "parentId": self._attempt.request.task_run_id,
+                **({"value": own["value"]} if "value" in own else {}),
             },
-            "parent": parent,
-            "parents": [parent, *outer.get("parents", [])],
+            "workerTaskrun": own,
         }
 
 

@@ -181,3 +181,19 @@ def test_outputs_of_children_inside_a_loop_stand_below_the_loops_value(tmp_path:
             },
         )
     assert result.children[1].outputs == {"value": "from a"}
+
+
+def test_a_child_sees_what_is_around_the_block_and_the_blocks_task_run(tmp_path: Path) -> None:
+    said = "{{ taskrun.value }} {{ workerTaskrun.id }} {{ parent }} {{ parents | length }}"
+    around = {"taskrun": {"value": "outer"}}
+    with running(Rig(tmp_path)) as rig:
+        result = rig.run(
+            workdir({"id": "a", "type": RETURN, "format": said}),
+            variables={
+                "taskrun": {"id": "r1", "value": "inner"},
+                "parent": around,
+                "parents": [around],
+            },
+        )
+    outputs = {"value": 'inner r1 {"taskrun":{"value":"outer"}} 1'}
+    assert result.children[0].outputs == outputs
