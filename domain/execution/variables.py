@@ -190,7 +190,7 @@ class Variables:
         item = dict(items[0])
         if len(items) > 1:
             item["parent"] = items[1]
-            item["parents"] = items[1:]
+            item["parents"] = items[:0:-1]
         return item
 
     def _outputs_of(self, run: TaskRun) -> dict[str, Any] | None:

@@ -95,7 +95,7 @@ def distinct(values: Iterable[Any], nulls: str = _NULLS) -> list[str]:
     found = list(values)
     missing = sum(1 for value in found if value is None)
     if missing:
-        shown = ", ".join("null" if value is None else to_text(value) for value in found)
+        shown = ", ".join(map(_as_java_prints, found))
         raise NotValues(nulls.format(missing=missing, shown=shown[:1_000]))
     texts = list(dict.fromkeys(x if isinstance(x, str) else to_text(x) for x in found))
     if len(texts) > MOST:
@@ -104,6 +104,18 @@ def distinct(values: Iterable[Any], nulls: str = _NULLS) -> list[str]:
             " value, or loop over batches (ForEachItem)"
         )
     return texts
+
+
+def _as_java_prints(value: Any) -> str:
+    """Return a value as Kestra's message shows it: `{key=value}`, `[a, b]`."""
+    if value is None:
+        return "null"
+    if isinstance(value, dict):
+        pairs = (f"{key}={_as_java_prints(item)}" for key, item in value.items())
+        return "{" + ", ".join(pairs) + "}"
+    if isinstance(value, list):
+        return "[" + ", ".join(map(_as_java_prints, value)) + "]"
+    return value if isinstance(value, str) else to_text(value)
 
 
 class EachRule(FlowableRule):

@@ -69,6 +69,32 @@ tasks:
     assert outputs(execution, "t") == {"value": "kxouter"}
 
 
+def test_the_items_around_an_item_are_told_outermost_first() -> None:
+    """Kestra 2.0: `parents[0]` is the outermost loop, `parent` the nearest."""
+    said = "{{ item.parents[0].value }}{{ item.parents[1].value }} {{ item.parent.value }}"
+    execution = world(
+        f"""
+tasks:
+  - id: one
+    type: {LOOP}
+    values: [a]
+    tasks:
+      - id: two
+        type: {LOOP}
+        values: [b]
+        tasks:
+          - id: three
+            type: {LOOP}
+            values: [c]
+            tasks:
+              - id: t
+                {RETURN}
+                format: "{said}"
+"""
+    ).run()
+    assert outputs(execution, "t") == {"value": "ab b"}
+
+
 @pytest.mark.parametrize(("transmit", "state"), [("true", "FAILED"), ("false", "SUCCESS")])
 def test_a_failed_iteration_ends_the_loop_when_it_is_transmitted(transmit: str, state: str) -> None:
     execution = world(f"""

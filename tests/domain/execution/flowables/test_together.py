@@ -202,6 +202,21 @@ tasks:
     assert states(execution) == {"each": "FAILED"}
 
 
+def test_a_null_among_the_values_is_told_as_kestra_prints_the_list() -> None:
+    world = World(
+        flow(f"""
+tasks:
+  - id: each
+    type: {FLOW}ForEach
+    values: [1, null, {{a: b, c: [x, true]}}]
+    tasks: [{{id: t, {LOG}}}]
+""")
+    )
+    world.run()
+    said = "Found '1' null values on Each, with values=[1, null, {a=b, c=[x, true]}]"
+    assert said in [entry.message for entry in world.logs]
+
+
 def test_iterations_are_sequences_side_by_side_up_to_the_limit() -> None:
     world = World(
         flow(f"""
