@@ -8,14 +8,14 @@ from typing import Any
 import msgspec
 
 from domain.execution.context import Settings
-from domain.ports.stores import Flows
+from domain.ports.stores import FlowHistory
 from domain.verification.divergence import Divergence, Tally
 from domain.verification.log import RecordSource, Verified, verify_log
 
 
 def verification_lines(
     source: RecordSource,
-    flows: Flows,
+    flows: FlowHistory,
     settings: Settings,
     execution_id: str | None = None,
     most: int = 100,

@@ -19,7 +19,7 @@ from domain.record.topics import DASHBOARDS, EXECUTION_COMMANDS
 from infra.accounts import ConfiguredAccount, StoredAccount
 from infra.assembly import Assembly
 from infra.config import Config
-from infra.flows import LogFlowWriter
+from infra.flow_writer import LogFlowWriter
 from infra.kv import KeyValueStore
 from infra.shop import Fatal, Shop, Soon
 from infra.snapshots import scratch_snapshots

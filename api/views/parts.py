@@ -8,13 +8,13 @@ from typing import Any
 from api.views.text import instant
 from domain.execution.requests import TaskRequest
 from domain.flow.render_json import trigger_json
-from domain.ports.stores import Flows
+from domain.ports.stores import FlowReader
 from domain.trigger.state import Trigger
 
 View = dict[str, Any]
 
 
-def schedulable_view(triggers: Sequence[Trigger], flows: Flows) -> View:
+def schedulable_view(triggers: Sequence[Trigger], flows: FlowReader) -> View:
     """Return the triggers that a scheduler will fire, with their definitions and next dates."""
     views = []
     for trigger in triggers:

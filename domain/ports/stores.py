@@ -74,8 +74,8 @@ class Secrets(Protocol):
         ...
 
 
-class Flows(Protocol):
-    """The flows in force, as folded from the topic `flows`. Thread-safe; reads do not block."""
+class FlowReader(Protocol):
+    """Finds flows in force. Thread-safe; reads do not block."""
 
     def get(
         self,
@@ -96,6 +96,18 @@ class Flows(Protocol):
         """
         ...
 
+
+class FlowHistory(FlowReader, Protocol):
+    """Finds flows by every revision that they had."""
+
+    def revisions(self, tenant: str, namespace: str, flow_id: str) -> list[FlowRevision]:
+        """All revisions that are not withdrawn, oldest first."""
+        ...
+
+
+class Flows(FlowHistory, Protocol):
+    """The flows in force, as folded from the topic `flows`."""
+
     @property
     def plugin_defaults(self) -> ScopedDefaults:
         """The plugin defaults in force."""
@@ -105,10 +117,6 @@ class Flows(Protocol):
         self, tenant: str, namespace: str, flow_id: str, revision: int | None = None
     ) -> FlowRevision | None:
         """The stored revision, deleted and withdrawn ones included."""
-        ...
-
-    def revisions(self, tenant: str, namespace: str, flow_id: str) -> list[FlowRevision]:
-        """All revisions that are not withdrawn, oldest first."""
         ...
 
     def latest(self, tenant: str | None = None) -> Iterator[FlowRevision]:

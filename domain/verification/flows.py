@@ -11,7 +11,7 @@ from domain.execution.machine import missing_flow
 from domain.execution.record import EventRecord
 from domain.execution.state import Execution
 from domain.flow.model import Flow
-from domain.ports.stores import Flows
+from domain.ports.stores import FlowHistory
 from domain.record.envelope import instant_of
 from domain.verification.recorded import error_of
 
@@ -21,7 +21,7 @@ _E = TypeVar("_E", bound=e.Event)
 class RecordedFlows:
     """Every revision of the flows, as recorded."""
 
-    def __init__(self, known: Flows) -> None:
+    def __init__(self, known: FlowHistory) -> None:
         self._known = known
         self.find: FindFlow = known.get
         """Finds the latest of a flow, or a revision of it."""

@@ -11,7 +11,7 @@ from domain.execution.context import DEFAULT_SETTINGS, Settings
 from domain.execution.fold import fold_record
 from domain.execution.history import stream_of
 from domain.execution.state import Execution
-from domain.ports.stores import Flows
+from domain.ports.stores import FlowHistory
 from domain.record.envelope import Record
 from domain.record.topics import EXECUTION_COMMANDS, EXECUTION_EVENTS
 from domain.verification.divergence import Divergence, Tally
@@ -48,7 +48,7 @@ class Verified(msgspec.Struct, frozen=True):
 
 def verify_log(
     source: RecordSource,
-    flows: Flows,
+    flows: FlowHistory,
     *,
     settings: Settings = DEFAULT_SETTINGS,
     execution_id: str | None = None,

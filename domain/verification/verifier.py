@@ -25,7 +25,7 @@ from domain.execution.index import drop_index
 from domain.execution.machine import Needs, Step, give_up, step
 from domain.execution.record import EventRecord
 from domain.execution.state import Execution
-from domain.ports.stores import Flows
+from domain.ports.stores import FlowHistory
 from domain.record.codec import Codec, encode
 from domain.record.envelope import Record
 from domain.verification.divergence import Divergence, Tally, reason_of
@@ -58,7 +58,7 @@ class Verifier:
 
     def __init__(
         self,
-        flows: Flows,
+        flows: FlowHistory,
         *,
         settings: Settings = DEFAULT_SETTINGS,
         recall: Recall | None = None,

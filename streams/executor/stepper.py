@@ -17,7 +17,6 @@ from domain.execution.context import (
     Answer,
     Context,
     Encrypt,
-    Question,
     Settings,
 )
 from domain.execution.fold import (
@@ -38,6 +37,7 @@ from domain.ports.stores import Blobs, Snapshots
 from domain.record.codec import Codec, encode
 from domain.record.envelope import Outgoing, Record, instant_of
 from domain.record.topics import EXECUTION_COMMANDS, EXECUTION_EVENTS
+from streams.answers import Answers
 from streams.executor.outbox import Outbox
 from streams.options import ExecutorOptions
 from streams.steps import Stepped
@@ -64,14 +64,6 @@ class FlowSource(Protocol):
         defaults: int | None = None,
     ) -> Flow | None:
         """Return a flow, read with a set of plugin defaults (None: the last one)."""
-        ...
-
-
-class Answers(Protocol):
-    """Answers what flowables' expressions ask of the outside world. May block."""
-
-    def answer(self, question: Question) -> Answer:
-        """Return the answer; failures are answers too."""
         ...
 
 

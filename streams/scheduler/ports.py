@@ -5,37 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol
 
-from domain.execution.context import Answer, Question
 from domain.execution.state import Timer
 from domain.flow.model import Flow
+from domain.ports.stores import FlowReader
 from domain.record.values import FlowRevision
 
 
-class FlowSource(Protocol):
+class FlowSource(FlowReader, Protocol):
     """The flows in force."""
 
     @property
     def defaults(self) -> int:
         """Number of the set of plugin defaults in force."""
-        ...
-
-    def get(
-        self,
-        tenant: str,
-        namespace: str,
-        flow_id: str,
-        revision: int | None = None,
-        defaults: int | None = None,
-    ) -> Flow | None:
-        """Return a flow, the latest revision by default; None: missing, deleted or unreadable.
-
-        Args:
-            tenant: whose it is.
-            namespace: its namespace.
-            flow_id: its id.
-            revision: which; None: the latest.
-            defaults: number of the set of plugin defaults to read it with; None: the last one.
-        """
         ...
 
     def require(
@@ -59,14 +40,6 @@ class FlowSource(Protocol):
 
     def catch_up(self) -> None:
         """Wait until every revision that is durable now has been told."""
-        ...
-
-
-class Answers(Protocol):
-    """Answers what expressions ask of the outside world. May block."""
-
-    def answer(self, question: Question) -> Answer:
-        """Return the answer; failures are answers too."""
         ...
 
 

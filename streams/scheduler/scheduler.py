@@ -11,9 +11,10 @@ from domain.ports.log import Log
 from domain.ports.metrics import Metrics
 from domain.ports.stores import Snapshots
 from domain.sealed import Encrypt
+from streams.answers import Answers
 from streams.options import SchedulerOptions
 from streams.scheduler.declared import DeclaredTriggers, TriggerCommands
-from streams.scheduler.ports import Answers, FlowSource
+from streams.scheduler.ports import FlowSource
 from streams.scheduler.stepper import TriggerStepper
 from streams.steps import StepHandler
 from streams.timers import TimerClock

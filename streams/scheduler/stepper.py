@@ -34,9 +34,10 @@ from domain.trigger.events import (
 from domain.trigger.evolve import RECORDS, evolve, fold, note_command
 from domain.trigger.state import Trigger, TriggerKey
 from domain.trigger.step import react, revision_for, step
+from streams.answers import Answers
 from streams.options import SchedulerOptions
 from streams.scheduler.declared import ISSUER, DeclaredTriggers, TriggerCommands, outgoing
-from streams.scheduler.ports import Answers, FlowSource, Timers
+from streams.scheduler.ports import FlowSource, Timers
 from streams.steps import Stepped
 
 _STATES: msgspec.json.Decoder[Trigger] = msgspec.json.Decoder(Trigger)

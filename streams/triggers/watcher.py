@@ -49,10 +49,11 @@ from domain.trigger.creation import Surroundings
 from domain.trigger.definition import InvalidTrigger
 from domain.trigger.flows import Change, triggered
 from domain.trigger.state import TriggerKey
+from streams.answers import Answers
 from streams.options import SchedulerOptions
 from streams.pending import Pending
 from streams.scheduler.declared import outgoing
-from streams.scheduler.ports import Answers, FlowSource
+from streams.scheduler.ports import FlowSource
 from streams.triggers.listening import FlowTriggers, Listening
 from streams.triggers.watched import Watched, recovered, refolded, store
 

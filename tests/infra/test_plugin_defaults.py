@@ -15,7 +15,8 @@ from domain.flow.defaults import ScopedDefaults
 from domain.record.topics import EXECUTION_COMMANDS, EXECUTION_EVENTS, TASK_REQUESTS
 from domain.verification.verifier import Verifier
 from infra.clock import SystemClock
-from infra.flows import FlowStore, LogFlowWriter
+from infra.flow_writer import LogFlowWriter
+from infra.flows import FlowStore
 from infra.plugin_defaults import PluginDefaultsStore
 from tests.streams.test_executor import REQUESTS, SOURCE, Engine, folded
 from tests.support.memory_log import MemoryLog

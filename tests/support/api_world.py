@@ -40,7 +40,8 @@ from domain.record.topics import (
     METRICS,
 )
 from infra.embedded.search import SqliteReadStore
-from infra.flows import FlowStore, LogFlowWriter
+from infra.flow_writer import LogFlowWriter
+from infra.flows import FlowStore
 from infra.gateway import LogGateway
 from infra.kv import KeyValueStore
 from infra.slots import LogSlots
