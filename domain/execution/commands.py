@@ -21,13 +21,6 @@ class Command(msgspec.Struct, kw_only=True, tag_field="type", omit_defaults=True
     """User name, worker id or component that asks."""
 
 
-def tag_of(command: Command) -> str:
-    """Return the tag of a command, for example `execution.kill`."""
-    tag = command.__struct_config__.tag
-    assert isinstance(tag, str)
-    return tag
-
-
 class CreateExecution(Command, tag="execution.create"):
     """Begin an execution of a flow. The sender has checked and typed the inputs."""
 

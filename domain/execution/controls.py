@@ -37,13 +37,14 @@ from domain.execution.restarts import change_task_run_state
 from domain.execution.state import Slot
 from domain.execution.turn import Turn
 from domain.map_order import in_map_order
+from domain.record.codec import tag_of
 
 _S = StateType
 
 
 def note(turn: Turn, command: c.Command) -> None:
     """Record a command that was taken and changes nothing."""
-    turn.emit(CommandNoted(command=c.tag_of(command), issuer=command.issuer))
+    turn.emit(CommandNoted(command=tag_of(command), issuer=command.issuer))
 
 
 def pause(turn: Turn, command: c.PauseExecution) -> None:

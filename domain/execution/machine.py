@@ -22,7 +22,6 @@ from domain.execution.commands import (
     CreateExecution,
     ExecutionCommand,
     RecordAttemptLost,
-    tag_of,
 )
 from domain.execution.context import DEFAULT_SETTINGS, Answer, Context, Question, Settings
 from domain.execution.creation import create, created
@@ -43,6 +42,7 @@ from domain.execution.state import Execution
 from domain.execution.turn import Turn, keep_turn, take_turn
 from domain.flow.model import Flow
 from domain.log import Level
+from domain.record.codec import tag_of
 from domain.record.envelope import instant_of, milliseconds_of
 
 

@@ -9,8 +9,9 @@ from typing import Final
 
 import msgspec
 
-from domain.execution.commands import Command, tag_of
+from domain.execution.commands import Command
 from domain.execution.events import CommandRejected
+from domain.record.codec import tag_of
 
 
 class Reason(msgspec.Struct, frozen=True):

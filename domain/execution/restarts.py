@@ -31,6 +31,7 @@ from domain.execution.state import MAIN_LANE, Label, Metadata, TaskRun
 from domain.execution.turn import Turn
 from domain.flow import tasks as t
 from domain.ids import derived
+from domain.record.codec import tag_of
 
 _S = StateType
 
@@ -70,7 +71,7 @@ def restart_subflow(turn: Turn, command: c.RestartSubflow) -> None:
         if again or not turn.state.task_runs:
             _restart_here(turn, again)
             return
-    turn.emit(CommandNoted(command=c.tag_of(command), issuer=command.issuer))
+    turn.emit(CommandNoted(command=tag_of(command), issuer=command.issuer))
 
 
 def _restart_here(turn: Turn, again: list[TaskRun]) -> None:

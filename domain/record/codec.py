@@ -19,6 +19,13 @@ def encode(value: Any) -> bytes:
     return _ENCODER.encode(value)
 
 
+def tag_of(value: msgspec.Struct) -> str:
+    """Return what names the type of a value on the wire, for example `execution.kill`."""
+    tag = value.__struct_config__.tag
+    assert isinstance(tag, str)
+    return tag
+
+
 class Codec(Generic[T]):
     """Reads one topic's values."""
 

@@ -22,13 +22,6 @@ class Command(msgspec.Struct, kw_only=True, tag_field="type", omit_defaults=True
     """User name or component that asks."""
 
 
-def tag_of(command: Command) -> str:
-    """Return the tag of a command, for example `trigger.unlock`."""
-    tag = command.__struct_config__.tag
-    assert isinstance(tag, str)
-    return tag
-
-
 class RegisterTrigger(Command, tag="trigger.register"):
     """A revision of the flow declares the trigger."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
+from domain.record.codec import tag_of
 from domain.trigger.commands import (
     Command,
     CreateBackfill,
@@ -19,7 +20,6 @@ from domain.trigger.commands import (
     SetTriggerDisabled,
     UnlockTrigger,
     UnregisterTrigger,
-    tag_of,
 )
 from domain.trigger.definition import Definition, Firing, InvalidTrigger, firing_id
 from domain.trigger.events import (

@@ -89,10 +89,3 @@ def question_of(key: str, of: Execution | ExecutionCommand) -> Question:
         execution_id = of.execution_id
     decoded = msgspec.json.decode(brace + arguments) if brace else {}
     return Question(key, name, decoded, tenant, namespace, execution_id)
-
-
-def tag_of_event(event: e.ExecutionEvent) -> str:
-    """Return the tag of an event, for example `taskrun.ended`."""
-    tag = event.__struct_config__.tag
-    assert isinstance(tag, str)
-    return tag

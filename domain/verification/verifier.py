@@ -13,7 +13,7 @@ from typing import Final
 
 from domain.errors import UnreadableRecord
 from domain.execution import events as e
-from domain.execution.commands import ExecutionCommand, tag_of
+from domain.execution.commands import ExecutionCommand
 from domain.execution.context import (
     DEFAULT_SETTINGS,
     Answer,
@@ -26,7 +26,7 @@ from domain.execution.machine import Needs, Step, give_up, step
 from domain.execution.record import EventRecord
 from domain.execution.state import Execution
 from domain.ports.stores import FlowHistory
-from domain.record.codec import Codec, encode
+from domain.record.codec import Codec, encode, tag_of
 from domain.record.envelope import Record
 from domain.verification.divergence import Divergence, Tally, reason_of
 from domain.verification.flows import RecordedFlows
@@ -36,7 +36,6 @@ from domain.verification.recorded import (
     error_of,
     reason_to_give_up,
     sealer,
-    tag_of_event,
 )
 
 COMMANDS: Final[Codec[ExecutionCommand]] = Codec(ExecutionCommand)
@@ -292,7 +291,7 @@ class Verifier:
         if isinstance(result, Needs):
             return f"it asks {result.questions[0].key}; then it led to nothing"
         if result.events:
-            names = ", ".join(tag_of_event(event) for event in result.events[:5])
+            names = ", ".join(tag_of(event) for event in result.events[:5])
             return f"it leads to {names}; then it led to nothing"
         self.tally.quiet += 1
         return None

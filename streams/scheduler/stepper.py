@@ -18,11 +18,11 @@ from domain.ports.clock import Clock
 from domain.ports.log import Log
 from domain.ports.metrics import Metrics
 from domain.ports.stores import Snapshots
-from domain.record.codec import Codec, encode
+from domain.record.codec import Codec, encode, tag_of
 from domain.record.envelope import Outgoing, Record, milliseconds_of
 from domain.record.topics import EXECUTION_COMMANDS, TRIGGER_COMMANDS, TRIGGER_EVENTS
 from domain.sealed import Encrypt
-from domain.trigger.commands import FireTrigger, RecoverTrigger, TriggerCommand, tag_of
+from domain.trigger.commands import FireTrigger, RecoverTrigger, TriggerCommand
 from domain.trigger.creation import Surroundings
 from domain.trigger.decide import Events
 from domain.trigger.events import (

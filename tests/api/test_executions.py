@@ -15,6 +15,7 @@ from domain.execution import events as e
 from domain.execution.lifecycle import StateType
 from domain.flow.checker import RESERVED_IDS
 from domain.log import Level
+from domain.record.codec import tag_of
 from tests.support.api_world import HELLO, ApiClient, World
 
 pytestmark = pytest.mark.anyio
@@ -552,9 +553,7 @@ class TestActions:
 
     async def test_a_refusal_of_the_executor_is_told(self, client: ApiClient, world: World) -> None:
         def refuse(_: World, command: c.ExecutionCommand) -> list[e.ExecutionEvent]:
-            return [
-                e.CommandRejected(command=c.tag_of(command), code="EXEC006", message="too late")
-            ]
+            return [e.CommandRejected(command=tag_of(command), code="EXEC006", message="too late")]
 
         execution_id = await begin(client)
         world.step = refuse

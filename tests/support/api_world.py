@@ -29,7 +29,7 @@ from domain.execution.record import EventRecord
 from domain.execution.state import Execution, Metadata
 from domain.flow.core_specs import CORE_CATALOGUE
 from domain.log import Level, LogBatch, LogEntry
-from domain.record.codec import Codec, encode
+from domain.record.codec import Codec, encode, tag_of
 from domain.record.envelope import Outgoing, Record, milliseconds_of
 from domain.record.topics import (
     DASHBOARDS,
@@ -253,7 +253,7 @@ class World:
                 command.execution_id,
                 sequence,
                 command.command_id,
-                c.tag_of(command),
+                tag_of(command),
                 record.offset,
                 events,
             )
@@ -320,7 +320,7 @@ def plain_step(world: World, command: c.ExecutionCommand) -> list[e.ExecutionEve
         case c.DeleteExecution():
             return [e.ExecutionDeleted()]
         case _:
-            return [e.CommandRejected(command=c.tag_of(command), code="EXEC013", message="no")]
+            return [e.CommandRejected(command=tag_of(command), code="EXEC013", message="no")]
 
 
 _idle: dict[tuple[str, bool], list[TidewheelApi]] = {}
