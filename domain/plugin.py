@@ -36,6 +36,17 @@ class PropertySpec(msgspec.Struct, frozen=True, kw_only=True):
     description: str = ""
     """Markdown."""
 
+    def marked(self, schema: Schema) -> dict[str, Any]:
+        """Return a schema with what forms and editors want to know of the property, too."""
+        marks: dict[str, Any] = {"$dynamic": self.dynamic}
+        if self.title:
+            marks["title"] = self.title
+        if self.default is not None:
+            marks["default"] = self.default
+        if self.deprecated:
+            marks["$deprecated"] = True
+        return {**schema, **marks}
+
 
 class TypeSpec(msgspec.Struct, frozen=True, kw_only=True):
     """What all kinds of types share."""

@@ -13,13 +13,7 @@ View = dict[str, Any]
 
 def log_view(entry: LogEntry) -> View:
     """Return a log entry."""
-    view: View = {"namespace": entry.namespace, "flowId": entry.flow_id}
-    if entry.task_id is not None:
-        view["taskId"] = entry.task_id
-    if entry.execution_id is not None:
-        view["executionId"] = entry.execution_id
-    if entry.task_run_id is not None:
-        view["taskRunId"] = entry.task_run_id
+    view = _origin(entry)
     if entry.attempt is not None:
         view["attemptNumber"] = entry.attempt
     if entry.trigger_id is not None:
@@ -41,13 +35,7 @@ def log_line(entry: LogEntry) -> str:
 
 def metric_view(entry: MetricEntry) -> View:
     """Return a metric entry."""
-    view: View = {"namespace": entry.namespace, "flowId": entry.flow_id}
-    if entry.task_id is not None:
-        view["taskId"] = entry.task_id
-    if entry.execution_id is not None:
-        view["executionId"] = entry.execution_id
-    if entry.task_run_id is not None:
-        view["taskRunId"] = entry.task_run_id
+    view = _origin(entry)
     if entry.trigger_id is not None:
         view["triggerId"] = entry.trigger_id
     view["type"] = entry.type
@@ -57,4 +45,15 @@ def metric_view(entry: MetricEntry) -> View:
     view["tags"] = entry.tags
     if entry.execution_kind is not None:
         view["executionKind"] = entry.execution_kind
+    return view
+
+
+def _origin(entry: LogEntry | MetricEntry) -> View:
+    view: View = {"namespace": entry.namespace, "flowId": entry.flow_id}
+    if entry.task_id is not None:
+        view["taskId"] = entry.task_id
+    if entry.execution_id is not None:
+        view["executionId"] = entry.execution_id
+    if entry.task_run_id is not None:
+        view["taskRunId"] = entry.task_run_id
     return view

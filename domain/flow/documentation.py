@@ -209,15 +209,9 @@ _OPEN: Final = frozenset(name for name in _NAMES.values() if name not in DEFINIT
 
 
 def _property(known: PropertySpec) -> Json:
-    schema: Json = {**known.schema, "$dynamic": known.dynamic}
-    if known.title:
-        schema["title"] = known.title
+    schema = known.marked(known.schema)
     if known.description:
         schema["description"] = known.description
-    if known.default is not None:
-        schema["default"] = known.default
-    if known.deprecated:
-        schema["$deprecated"] = True
     return schema
 
 

@@ -253,14 +253,7 @@ def _property(known: PropertySpec) -> Json:
         schema["type"] = _SCALAR
     if known.dynamic and schema and not _takes_text(schema):
         schema = {"anyOf": [schema, {"type": _SCALAR}]}
-    schema["$dynamic"] = known.dynamic
-    if known.title:
-        schema["title"] = known.title
-    if known.default is not None:
-        schema["default"] = known.default
-    if known.deprecated:
-        schema["$deprecated"] = True
-    return schema
+    return known.marked(schema)
 
 
 def _takes_text(schema: Json) -> bool:
