@@ -2,9 +2,11 @@
 
 Order, each winning over the one before: the server's, the namespace's, the flow's, the task's own;
 then the forced ones the other way round, so that the server's forced values win over everything.
-Mappings are merged at any depth, lists are replaced.
+Of one place the first that is written wins. Mappings are merged at any depth, lists get the
+elements of both, each once.
 
-Source: Kestra's pluginDefaults, `kestra-features.md` 11.5.
+Source: Kestra's pluginDefaults, `kestra-features.md` 11.5; lists and the first of one place from
+its `PluginDefaultServiceTest`.
 """
 
 from __future__ import annotations
@@ -29,6 +31,10 @@ Dropped = Callable[[str, str], None]
 """Told of a default that a type has no property for: type, property."""
 
 
+Place = Sequence[PluginDefault]
+"""What one place gives - the server, a namespace, a flow - in the order in which it is written."""
+
+
 class ScopedDefaults(msgspec.Struct, frozen=True, kw_only=True):
     """What the server gives, and each namespace to itself and those below it."""
 
@@ -37,14 +43,14 @@ class ScopedDefaults(msgspec.Struct, frozen=True, kw_only=True):
     everywhere: tuple[PluginDefault, ...] = ()
     namespaces: dict[str, tuple[PluginDefault, ...]] = {}
 
-    def of(self, namespace: str) -> tuple[PluginDefault, ...]:
-        """Return the defaults of a namespace: the server's first, its own last."""
-        found = list(self.everywhere)
+    def of(self, namespace: str) -> tuple[Place, ...]:
+        """Return the defaults of a namespace by place: the server's first, its own last."""
+        found = [self.everywhere]
         if self.namespaces:
             parts = namespace.split(".")
-            for length in range(1, len(parts) + 1):
-                found += self.namespaces.get(".".join(parts[:length]), ())
-        return tuple(found)
+            names = [".".join(parts[:length]) for length in range(1, len(parts) + 1)]
+            found.extend(self.namespaces.get(name, ()) for name in names)
+        return tuple(place for place in found if place)
 
 
 NO_DEFAULTS: Final = ScopedDefaults()
@@ -52,7 +58,7 @@ NO_DEFAULTS: Final = ScopedDefaults()
 
 def inject_defaults(
     content: Mapping[str, Any],
-    defaults: Sequence[PluginDefault],
+    places: Sequence[Place],
     canonical: Canonical,
     known: Known,
     spellings: Spellings,
@@ -62,13 +68,25 @@ def inject_defaults(
 
     Args:
         content: the flow as a mapping; never changed.
-        defaults: the server's first, then the namespace's, then the flow's.
+        places: the server's first, then the namespace's, then the flow's.
         canonical: resolves older names on both sides.
         known: properties that a default may set; others are left out.
         spellings: by which a default and a task mean the same property.
         dropped: told what was left out.
     """
-    ranked = [(default.type, canonical(default.type), default) for default in defaults]
+    # each wins over those before it: of one place the first comes last
+    ranked = [
+        (default.type, canonical(default.type), default)
+        for place in places
+        for default in reversed(place)
+        if not default.forced
+    ]
+    forced = [
+        (default.type, canonical(default.type), default)
+        for place in reversed(places)
+        for default in reversed(place)
+        if default.forced
+    ]
 
     def visit(value: Any) -> Any:
         if isinstance(value, list):
@@ -88,7 +106,7 @@ def inject_defaults(
         above: dict[str, Any] = {}
         fitting = [
             default
-            for prefix, resolved, default in ranked
+            for prefix, resolved, default in [*ranked, *forced]
             if _fits(default, value, (type_, written), (prefix, resolved))
         ]
         others = spellings(type_) if fitting else {}
@@ -102,11 +120,10 @@ def inject_defaults(
             return _usable(values, names, type_, dropped)
 
         for default in fitting:
-            if not default.forced:
-                below = merged(below, usable(default))
-        for default in reversed(fitting):
             if default.forced:
                 above = merged(above, usable(default))
+            else:
+                below = merged(below, usable(default))
         return merged(merged(below, value), above) if below or above else value
 
     skipped = {"pluginDefaults", "taskDefaults", "inputs", "variables", "labels"}
@@ -114,12 +131,19 @@ def inject_defaults(
 
 
 def merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
-    """Return both mappings as one; `over` wins, mappings inside are merged likewise."""
+    """Return both mappings as one; `over` wins, what is inside is merged likewise.
+
+    Of two lists comes one with the elements of both, each once.
+    """
     found = dict(base)
     for key, value in over.items():
         there = found.get(key)
-        both = isinstance(there, Mapping) and isinstance(value, Mapping)
-        found[key] = merged(there, value) if both else value  # type: ignore[arg-type]
+        if isinstance(there, Mapping) and isinstance(value, Mapping):
+            found[key] = merged(there, value)
+        elif isinstance(there, list) and isinstance(value, list):
+            found[key] = [*there, *(item for item in value if item not in there)]
+        else:
+            found[key] = value
     return found
 
 

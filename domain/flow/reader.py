@@ -153,7 +153,7 @@ def flow_of_document(
     effective = flow
     outer = defaults.of(flow.namespace) if isinstance(flow.namespace, str) else ()
     if outer or flow.plugin_defaults:
-        reading = _with_defaults(content, (*outer, *flow.plugin_defaults), reading)
+        reading = _with_defaults(content, (*outer, flow.plugin_defaults), reading)
         effective = _read_flow(reading.document.value, reading, tenant_id, revision)
     flow.run_as(effective, defaults.number)
     check_flow(effective, reading, _read_listeners(content.get("listeners"), reading))
@@ -222,7 +222,7 @@ def _read_flow(
 
 
 def _with_defaults(
-    content: dict[str, Any], defaults: Sequence[PluginDefault], before: Reading
+    content: dict[str, Any], places: Sequence[Sequence[PluginDefault]], before: Reading
 ) -> Reading:
     """Return a new reading, of the same document with defaults applied."""
     catalogue = before.catalogue
@@ -259,7 +259,7 @@ def _with_defaults(
             f"pluginDefaults: `{name}` is left out for {type_}, which has no such property"
         )
 
-    usable = [default for default in defaults if isinstance(default.type, str)]
+    usable = [[default for default in place if isinstance(default.type, str)] for place in places]
     value = inject_defaults(content, usable, canonical, known, spellings, dropped)
     after = Reading(
         Document(value, before.document.spot),

@@ -113,7 +113,10 @@ def test_a_namespace_gives_its_defaults_to_those_below_it() -> None:
             "ab": (_default("TRACE"),),
         },
     )
-    found = {name: [one.values["level"] for one in scoped.of(name)] for name in ("a.b.c", "ab")}
+    found = {
+        name: [one.values["level"] for place in scoped.of(name) for one in place]
+        for name in ("a.b.c", "ab")
+    }
     assert found == {"a.b.c": ["ERROR", "WARN", "DEBUG"], "ab": ["ERROR", "TRACE"]}
 
 
@@ -151,8 +154,24 @@ def test_without_defaults_a_flow_runs_as_written() -> None:
     assert flow.effective is flow
 
 
-def test_mappings_merge_at_any_depth_and_lists_are_replaced() -> None:
+def test_mappings_merge_at_any_depth_and_lists_get_the_elements_of_both() -> None:
     base = {"a": {"x": 1, "l": [1]}, "b": 1}
     over = {"a": {"l": [2], "y": 2}}
-    assert merged(base, over) == {"a": {"x": 1, "l": [2], "y": 2}, "b": 1}
+    assert merged(base, over) == {"a": {"x": 1, "l": [1, 2], "y": 2}, "b": 1}
     assert base == {"a": {"x": 1, "l": [1]}, "b": 1}
+
+
+def test_the_first_of_one_place_wins_whether_forced_or_not() -> None:
+    for forced in ("false", "true"):
+        own = ", ".join(
+            f"{{type: {type_}, forced: {forced}, values: {{level: {level}}}}}"
+            for type_, level in ((LOG, "WARN"), ("io.kestra.plugin.core", "DEBUG"))
+        )
+        source = _flow("message: x", f"pluginDefaults: [{own}]")
+        assert _properties(_read(source))["level"] == "WARN"
+
+
+def test_elements_of_lists_come_from_the_default_and_then_from_the_task() -> None:
+    default = PluginDefault(type=LOG, values={"message": ["all", "both"]})
+    reading = _read(_flow("message: [both, own]"), default)
+    assert _properties(reading)["message"] == ["all", "both", "own"]
