@@ -144,7 +144,7 @@ def iteration_output(run: Run, task: Any, iteration: Any) -> Any:
     wanted = current - 1 if iteration is None else iteration
     if isinstance(wanted, str) and wanted.isdecimal() and wanted.isascii():
         wanted = int(wanted)
-    if not isinstance(wanted, int) or isinstance(wanted, bool) or not 0 <= wanted < current:
+    if not isinstance(wanted, int) or isinstance(wanted, bool) or wanted < 0:
         raise Fault(f"Iteration {wanted} has no output yet.")
     name = _map_of(run, "task").get("id") if task is None else task
     found: Any = _map_of(run, "outputs").get(str(name))

@@ -91,7 +91,7 @@ def test_an_iteration_is_told_by_its_place_whatever_its_value() -> None:
         ("{{ loopOutputs({}, 'a') }}", "expects an argument 'outputs' with type list"),
         ("{{ loopOutputs([], null) }}", "expects an argument 'name' with type string"),
         ("{{ nope() }}", "Function or Macro [nope] does not exist."),
-        ("{{ iterationOutput('it', 5) }}", "Iteration 5 has no output yet"),
+        ("{{ iterationOutput('it', -1) }}", "Iteration -1 has no output yet"),
         ("{{ currentEachOutput({}) }}", "No output for the value 'x'"),
         ("{{ fromJson('{') }}", "Invalid json"),
         ("{{ fromJson(1) }}", "expects an argument 'json' with type string"),
