@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from litestar import Request
@@ -19,6 +20,7 @@ from api.labels import creation_labels, nested
 from api.parameters import Parameters, read_labels, read_moment
 from api.reply import Reply
 from api.stored_outputs import with_stored_outputs
+from api.subflow_calls import Call, SubflowLookups, in_own_thread
 from api.uploads import GivenInputs
 from api.views.execution import created_view, execution_view
 from domain.errors import InvalidInputs
@@ -155,9 +157,17 @@ async def resolve(
     variables: Mapping[str, Any],
     *,
     hides_secrets: bool = False,
+    depth: int = 1,
 ) -> ResolvedInputs:
-    """Return inputs with their values or mistakes; on a thread where expressions may take time."""
+    """Return inputs with their values or mistakes; on a thread where expressions may take time.
+
+    `depth` is that of the calls of `subflow()` in them.
+    """
     lookups = own.ports.lookups(variables)
+    calls = _mention_subflow(inputs)
+    if calls:
+        loop = asyncio.get_running_loop()
+        lookups = SubflowLookups(lookups, partial(run_subflow, own), loop, depth)
 
     def run() -> ResolvedInputs:
         return resolve_inputs(
@@ -169,7 +179,35 @@ async def resolve(
             hides_secrets=hides_secrets,
         )
 
+    if calls:
+        return await in_own_thread(run)
     return await asyncio.to_thread(run) if _asks(inputs) else run()
+
+
+async def run_subflow(own: Context, call: Call) -> Execution | None:
+    """Run what an expression calls; see `api.subflow_calls.Run`."""
+    flow = runnable_flow(own, call.namespace, call.flow_id, call.revision)
+    execution_id = own.ports.new_id()
+    labels = creation_labels(flow.labels, call.labels.items(), "subflow", execution_id)
+    variables = base_variables(own, flow, execution_id, labels)
+    inputs = checked(await resolve(own, flow.inputs, call.inputs, variables, depth=call.depth + 1))
+    error = blocked(failed_checks(own, flow, variables, inputs)) if flow.checks else None
+    execution = await submit(
+        own,
+        CreateExecution(
+            execution_id=execution_id,
+            command_id=execution_id,
+            issuer="subflow",
+            tenant=DEFAULT_TENANT,
+            namespace=flow.namespace,
+            flow_id=flow.id,
+            flow_revision=flow.revision or 1,
+            labels=labels,
+            inputs=inputs,
+            error=error,
+        ),
+    )
+    return await own.ports.window.ended(execution.id, call.seconds)
 
 
 def checked(resolved: ResolvedInputs) -> dict[str, Any]:
@@ -216,6 +254,20 @@ def base_variables(
         "globals": settings.globals,
         "kestra": settings.kestra,
     }
+
+
+def _mention_subflow(inputs: Iterable[Input]) -> bool:
+    for declared in inputs:
+        if isinstance(declared, FormInput):
+            if _mention_subflow(declared.inputs):
+                return True
+            continue
+        condition = declared.depends_on.condition if declared.depends_on is not None else None
+        texts = (declared.defaults, getattr(declared, "expression", None), condition)
+        # `render` may bring it from a variable
+        if any(word in str(text) for text in texts if text for word in ("subflow", "render")):
+            return True
+    return False
 
 
 def _asks(inputs: Iterable[Input]) -> bool:

@@ -46,7 +46,8 @@ class InputValue(msgspec.Struct, frozen=True, kw_only=True):
     """What became of one input."""
 
     input: Input
-    """A leaf; the children of a FORM stand for it, under their full id."""
+    """A leaf; the children of a FORM stand for it, under their full id. Values that come from an
+    `expression` stand in its place."""
     name: str
     value: Any = None
     enabled: bool = True
@@ -273,9 +274,10 @@ def _resolve(
         return _switched_off(declared, raw)
     try:
         try:
-            choices = _choices(declared, scope)
+            declared = _with_choices(declared, scope)
         except ExpressionError as error:
             return _wrong(declared, f"Cannot render 'expression'. Cause: {error}")
+        choices = _choices(declared)
         given = _given(declared, raw)
         if given is _MISSING:
             is_default = declared.defaults is not None
@@ -353,22 +355,30 @@ def _default(declared: Input, choices: list[str] | None, scope: Scope) -> Any:
     return render_deep(value, scope)
 
 
-def _choices(declared: Input, scope: Scope) -> list[str] | None:
-    """Return the values to choose from, or None for inputs without.
+def _with_choices(declared: Input, scope: Scope) -> Input:
+    """Return an input with the values that its expression gives, where it has one.
 
     Raises:
         BadValue: the expression gives no list.
     """
-    if isinstance(declared, SelectInput | MultiselectInput) and declared.expression is not None:
-        value = compile_template(declared.expression).render_typed(scope)
-        if isinstance(value, str):
-            try:
-                value = json.loads(value)
-            except (ValueError, RecursionError):
-                value = None
-        if not isinstance(value, list | tuple):
-            raise BadValue("Invalid expression result. Expected a list of strings")
-        return [_choice(item) for item in value if item is not None]
+    if not isinstance(declared, SelectInput | MultiselectInput) or declared.expression is None:
+        return declared
+    value = compile_template(declared.expression).render_typed(scope)
+    if isinstance(value, str):
+        try:
+            value = json.loads(value)
+        except (ValueError, RecursionError):
+            value = None
+    if not isinstance(value, list | tuple):
+        raise BadValue("Invalid expression result. Expected a list of strings")
+    values = tuple(
+        item if isinstance(item, Mapping) else _choice(item) for item in value if item is not None
+    )
+    return msgspec.structs.replace(declared, values=values, expression=None)
+
+
+def _choices(declared: Input) -> list[str] | None:
+    """Return the values to choose from, or None for inputs without."""
     if isinstance(declared, EnumInput | SelectInput | MultiselectInput):
         return [_choice(item) for item in declared.values]
     return None

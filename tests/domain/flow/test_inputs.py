@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from domain.errors import InvalidInput, InvalidInputs
 from domain.expression import Scope
 from domain.flow.core_specs import CORE_CATALOGUE
-from domain.flow.input_types import INPUT_TYPES
+from domain.flow.input_types import INPUT_TYPES, SelectInput
 from domain.flow.inputs import ResolvedInputs, resolve_inputs, resolve_outputs
 from domain.flow.model import Flow
 from domain.flow.reader import read_flow
@@ -260,6 +260,18 @@ def test_a_select_may_take_its_values_from_an_expression() -> None:
     )
     assert _values(declared, base="zoo", pick="zoo")["pick"] == "zoo"
     assert "it must match the values `[a, x]`" in _error(declared, pick="b")
+
+
+def test_values_of_an_expression_stand_in_its_place_for_who_shows_the_input() -> None:
+    [item] = _resolve(
+        "  - {id: s, type: SELECT, expression: "
+        "\"{{ [vars.v, {'label': 'Eight', 'value': '8'}] }}\"}",
+        {"s": "8"},
+    ).items
+    assert isinstance(item.input, SelectInput)
+    assert item.input.values == ("7", {"label": "Eight", "value": "8"})
+    assert item.input.expression is None
+    assert item.value == "8"
 
 
 def test_a_multiselect_takes_json_or_commas_and_tells_every_mistake() -> None:
