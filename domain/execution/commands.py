@@ -119,6 +119,8 @@ class RecordSubflowResult(Command, tag="subflow.result"):
     state: StateType
     outputs: dict[str, Any] | None = None
     error: str | None = None
+    replaces: str | None = None
+    """The child in whose place this one runs, where the child's flow is retried whole."""
 
 
 class RecordSlot(Command, tag="slot.answer"):

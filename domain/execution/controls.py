@@ -25,6 +25,7 @@ from domain.execution.events import (
     SlotTaken,
     TaskRunReset,
 )
+from domain.execution.evolve_runs import EXECUTOR
 from domain.execution.flowables.approval import (
     APPROVED,
     decide_run,
@@ -118,6 +119,8 @@ def kill(turn: Turn, command: c.KillExecution) -> None:
     if timers.FLOW_RETRY in turn.state.timers:
         turn.cancel(timers.FLOW_RETRY)
         turn.index.touch(None)
+    elif current is _S.RETRIED and command.issuer == EXECUTOR:
+        note(turn, command)  # the parent does not know yet who runs in its place
     elif current in TERMINAL:
         turn.emit(r.reject(command, r.KILLED_ALREADY))
     elif current is _S.KILLING:
@@ -199,6 +202,7 @@ def delete(turn: Turn, command: c.DeleteExecution) -> None:
     interrupt(turn, turn.state.task_runs.values(), _S.KILLED, forced=True)
     if turn.state.state.current not in TERMINAL:
         turn.emit(ExecutionEnded(state=_S.KILLED))
+    turn.cancel(timers.FLOW_RETRY)
     forget(turn, command)
 
 

@@ -234,6 +234,8 @@ class SubflowRecorded(Event, tag="subflow.recorded"):
     child_id: str
     state: StateType
     outputs: dict[str, Any] | None = None
+    replaces: str | None = None
+    """The child in whose place this one runs, with its first report."""
 
 
 class LookupAnswered(Event, tag="lookup.answered"):

@@ -283,6 +283,11 @@ def _subflow_restarted(state: Execution, event: e.SubflowRestarted, at: datetime
 def _subflow_recorded(state: Execution, event: e.SubflowRecorded, at: datetime) -> None:
     del at
     child = state.children.get(event.child_id)
+    if child is None and event.replaces is not None:
+        before = state.children[event.replaces]
+        before.state = StateType.RETRIED
+        child = Child(before.task_run_id, index=before.index, waited=before.waited)
+        state.children[event.child_id] = child
     if child is not None:
         child.state = event.state
         child.outputs = event.outputs

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from domain.execution import events as e
 from domain.execution.commands import (
+    CreateExecution,
     KillExecution,
     RecordSubflowResult,
     RestartSubflow,
@@ -34,7 +35,9 @@ from domain.execution.index import index_of
 from domain.execution.lifecycle import TERMINAL, StateType
 from domain.execution.plan import ITEMS, MERGED, FlowPlan, TaskPlan, plan_of
 from domain.execution.requests import KillSignal, TaskRequest
+from domain.execution.restarts import retry_of
 from domain.execution.state import Execution, Slot, TaskRun
+from domain.execution.timers import FLOW_RETRY
 from domain.execution.variables import Variables
 from domain.flow import tasks as t
 from domain.flow.model import Flow
@@ -44,6 +47,7 @@ from domain.record.slots import TakeSlot
 from domain.storage import execution_uri, records_uri
 
 _RESTART_SUBFLOW: Final = RestartSubflow.__struct_config__.tag
+_KILL: Final = KillExecution.__struct_config__.tag
 
 
 def react(
@@ -96,11 +100,18 @@ class _Reaction:
                         effect_id = f"{self._state.id}.{timer.id}"
                         self._effects.append(ScheduleTimer(effect_id, self._state.id, timer))
                 case e.TimerEnded(timer_id=timer_id):
+                    if timer_id == FLOW_RETRY and not any(map(_tells_more, events)):
+                        self._tell_parent(state=StateType.KILLED)  # nobody takes its place
                     if timer_id not in self._state.timers:
                         effect_id = f"{self._state.id}.{timer_id}.end"
                         self._effects.append(CancelTimer(effect_id, self._state.id, timer_id))
+                case e.ExecutionEnded(state=StateType.RETRIED):
+                    pass  # the parent waits for the execution that takes its place
                 case e.ExecutionEnded() | e.ExecutionStateForced():
                     self._tell_parent()
+                case e.ExecutionReplayed(creation=creation) if self._is_retry(creation):
+                    self._tell_of_retry(creation.execution_id)
+                    self._effects.append(SendCommand(creation.command_id, creation))
                 case e.SubflowStarted(creation=creation) | e.ExecutionReplayed(creation=creation):
                     self._effects.append(SendCommand(creation.command_id, creation))
                 case e.SubflowRestarted(child_id=child_id):
@@ -124,6 +135,8 @@ class _Reaction:
                 case e.CommandNoted(command=noted):
                     if noted == _RESTART_SUBFLOW:
                         self._tell_parent(number)
+                    elif noted == _KILL and self._state.state.current is StateType.RETRIED:
+                        self._kill(retry_of(self._state.id), number)
                 case e.ExecutionDeleted(storage=storage):
                     self._signal(number, [])
                     if storage:
@@ -233,38 +246,73 @@ class _Reaction:
         for child_id, child in self._state.children.items():
             if child.state in TERMINAL or not (of_runs is None or child.task_run_id in of_runs):
                 continue
-            command_id = derived("kill-child", self._state.id, child_id, number)
-            command = KillExecution(execution_id=child_id, command_id=command_id, issuer=EXECUTOR)
-            self._effects.append(SendCommand(command_id, command))
+            self._kill(child_id, number)
+
+    def _kill(self, execution_id: str, number: int) -> None:
+        command_id = derived("kill-child", self._state.id, execution_id, number)
+        command = KillExecution(execution_id=execution_id, command_id=command_id, issuer=EXECUTOR)
+        self._effects.append(SendCommand(command_id, command))
 
     def _restart_child(self, child_id: str, number: int) -> None:
         command_id = derived("restart-child", self._state.id, child_id, number)
         command = RestartSubflow(execution_id=child_id, command_id=command_id, issuer=EXECUTOR)
         self._effects.append(SendCommand(command_id, command))
 
-    def _tell_parent(self, again: int | None = None) -> None:
-        state = self._state
-        trigger = state.trigger
-        if trigger is None or not trigger.type.startswith(SUBFLOW_TYPES):
+    def _is_retry(self, creation: CreateExecution) -> bool:
+        return creation.execution_id == retry_of(self._state.id)
+
+    def _tell_of_retry(self, child_id: str) -> None:
+        """Tell the parent who runs in this execution's place from now on."""
+        parent = self._parent()
+        if parent is None:
             return
+        command = RecordSubflowResult(
+            execution_id=parent[0],
+            command_id=derived("subflow-retried", child_id),
+            issuer=EXECUTOR,
+            task_run_id=parent[1],
+            child_id=child_id,
+            state=StateType.CREATED,
+            replaces=self._state.id,
+        )
+        self._effects.append(SendCommand(command.command_id, command))
+
+    def _parent(self) -> tuple[str, str] | None:
+        """Return the execution that started this one as a child, and its task run."""
+        trigger = self._state.trigger
+        if trigger is None or not trigger.type.startswith(SUBFLOW_TYPES):
+            return None
         parent_id = trigger.variables.get("executionId")
         run_id = trigger.variables.get("taskRunId")
         if not isinstance(parent_id, str) or not isinstance(run_id, str):
+            return None
+        return parent_id, run_id
+
+    def _tell_parent(self, again: int | None = None, state: StateType | None = None) -> None:
+        this = self._state
+        parent = self._parent()
+        if parent is None or this.state.current not in TERMINAL:
             return
-        if state.state.current not in TERMINAL:
-            return
-        told = (len(state.state.histories), *(() if again is None else (again,)))
+        said = state or this.state.current
+        told = (len(this.state.histories), *(() if again is None else (again,)))
+        before = this.parent_id
         command = RecordSubflowResult(
-            execution_id=parent_id,
-            command_id=derived("subflow-result", state.id, state.state.current.value, *told),
+            execution_id=parent[0],
+            command_id=derived("subflow-result", this.id, said.value, *told),
             issuer=EXECUTOR,
-            task_run_id=run_id,
-            child_id=state.id,
-            state=state.state.current,
-            outputs=state.outputs if state.told is None else state.told,
-            error=state.error,
+            task_run_id=parent[1],
+            child_id=this.id,
+            state=said,
+            outputs=this.outputs if this.told is None else this.told,
+            error=this.error,
+            replaces=before if before is not None and this.id == retry_of(before) else None,
         )
         self._effects.append(SendCommand(command.command_id, command))
+
+
+def _tells_more(event: e.ExecutionEvent) -> bool:
+    """Whether an event that comes with the end of a flow's retry tells the parent what it means."""
+    return isinstance(event, e.ExecutionReplayed | e.ExecutionStateForced)
 
 
 SUBFLOW_TYPES: Final = (t.FLOW_PACKAGE + "Subflow", t.FLOW_PACKAGE + "ForEachItem")

@@ -21,6 +21,7 @@ from domain.execution.events import (
     SlotTaken,
     SubflowRecorded,
     TaskRunEnded,
+    TaskRunOutputsSet,
     TaskRunReset,
     TaskRunStarted,
     TaskRunStateForced,
@@ -138,8 +139,16 @@ def _lost_in_a_row(run: TaskRun) -> int:
 
 def record_subflow(turn: Turn, command: RecordSubflowResult) -> None:
     """A child told its state."""
-    child = turn.state.children.get(command.child_id)
-    if child is None or child.state is command.state:
+    children = turn.state.children
+    known = children.get(command.child_id)
+    replaced = None if known is not None else command.replaces
+    child = known or children.get(replaced or "")
+    if child is None:
+        return
+    if known is not None and (
+        command.state in (known.state, _S.CREATED)  # that it begins is told late
+        or known.state is _S.RETRIED  # another runs in its place
+    ):
         return
     old = child.state
     turn.emit(
@@ -148,17 +157,22 @@ def record_subflow(turn: Turn, command: RecordSubflowResult) -> None:
             child_id=command.child_id,
             state=command.state,
             outputs=command.outputs,
+            replaces=replaced,
         )
     )
     run = turn.state.task_runs.get(child.task_run_id)
     task = None if run is None else turn.task_of(run)
-    if run is None or task is None or not child.waited:
+    if run is None or task is None:
+        return
+    if replaced is not None and (run.outputs or {}).get("executionId") == replaced:
+        turn.emit(TaskRunOutputsSet(id=run.id, outputs={"executionId": command.child_id}))
+    if not child.waited:
         return
     if isinstance(task.task, ItemsTask):
         count_child(turn, run, old, command.state)
     if run.state.current is _S.RUNNING:
         turn.index.touch(run.id)
-    elif old in TERMINAL and isinstance(task.task, t.Subflow):
+    elif old in TERMINAL and command.state is not _S.CREATED and isinstance(task.task, t.Subflow):
         # somebody changed how the child ended, after its end had been taken over
         state = milder(task.task, state_of(command.state, transmits=task.task.transmit_failed))
         if state is not run.state.current:

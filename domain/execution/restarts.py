@@ -251,11 +251,16 @@ def replay(turn: Turn, command: c.ReplayExecution) -> None:
     turn.emit(ExecutionReplayed(creation=creation))
 
 
+def retry_of(execution_id: str) -> str:
+    """Return the id of the execution that follows one whose flow is retried whole."""
+    return derived("flow-retry", execution_id)
+
+
 def retry_flow(turn: Turn) -> None:
     """Begin the next execution of a flow that is retried whole."""
     state = turn.state
-    new_id = derived("flow-retry", state.id)
-    creation = _creation(turn, derived("flow-retry-command", state.id), new_id)
+    creation = _creation(turn, derived("flow-retry-command", state.id), retry_of(state.id))
+    creation.wanted_outputs = state.wanted_outputs
     turn.emit(ExecutionReplayed(creation=creation))
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from domain.execution import commands as c
@@ -467,6 +469,148 @@ def test_a_restart_runs_the_failed_child_again_instead_of_a_new_one() -> None:
     assert execution.state.current.value == "SUCCESS"
     [child] = world.of("child")
     assert len(runs(child, "t")[0].attempts) == 2
+
+
+# --- a child whose flow is retried whole
+
+RETRIED_CHILD = f"""
+id: child
+namespace: n
+retry: {{type: constant, interval: PT10S, maxAttempts: 2, behavior: CREATE_NEW_EXECUTION}}
+tasks:
+  - id: first
+    type: io.kestra.plugin.core.execution.Fail
+    condition: "{{{{ execution.originalId == execution.id }}}}"
+  - {{id: then, {SLEEP}}}
+outputs: [{{id: y, type: STRING, value: "{{{{ execution.id }}}}"}}]
+"""
+WAITS = flow(f"""
+tasks:
+  - {{id: s, type: {FLOW}Subflow, namespace: n, flowId: child}}
+  - id: then
+    type: io.kestra.plugin.core.debug.Return
+    format: "{{{{ outputs.s.outputs.y }}}}"
+""")
+
+
+def children(world: World) -> list[str]:
+    return [child.state.current.value for child in world.of("child")]
+
+
+def test_a_parent_waits_for_the_execution_in_which_its_child_is_retried() -> None:
+    """Kestra did not before its 2.0: the task succeeded, without outputs, with the first one."""
+    world = World(WAITS, RETRIED_CHILD)
+    execution_id = world.start("f")
+    world.wait(5)
+    assert states(world[execution_id]) == {"s": "RUNNING"}
+    world.settle()
+    execution = world[execution_id]
+    second = world.of("child")[1].id
+    assert children(world) == ["RETRIED", "SUCCESS"]
+    assert execution.state.current.value == "SUCCESS"
+    assert runs(execution, "s")[0].outputs == {
+        "executionId": second, "state": "SUCCESS", "outputs": {"y": second},
+    }  # fmt: skip
+    assert runs(execution, "then")[0].outputs == {"value": second}
+
+
+def test_a_child_that_fails_in_its_last_execution_fails_the_task_and_is_restarted_there() -> None:
+    child = RETRIED_CHILD.replace(
+        "execution.originalId == execution.id", "taskrun.attemptsCount == 0"
+    )
+    world = World(WAITS, child)
+    execution = world.run("f")
+    assert children(world) == ["RETRIED", "FAILED"]
+    assert execution.state.current.value == "FAILED"
+    world.tell(c.RestartExecution, execution)
+    world.settle()
+    assert children(world) == ["RETRIED", "SUCCESS"]
+    assert world[execution.id].state.current.value == "SUCCESS"
+
+
+@pytest.mark.parametrize("seconds", [5, 15])
+def test_a_kill_reaches_a_child_that_waits_for_its_retry_or_runs_in_it(seconds: int) -> None:
+    world = World(WAITS, RETRIED_CHILD)
+    execution_id = world.start("f")
+    world.wait(seconds)
+    world.tell(c.KillExecution, execution_id)
+    world.settle()
+    assert world[execution_id].state.current.value == "KILLED"
+    assert children(world) == (["RETRIED"] if seconds < 10 else ["RETRIED", "KILLED"])
+
+
+def test_a_kill_of_the_parent_that_meets_the_first_execution_goes_on_to_the_second() -> None:
+    world = World(WAITS, RETRIED_CHILD)
+    world.start("f")
+    world.wait(15)
+    first = world.of("child")[0]
+    world.tell(c.KillExecution, first, issuer="executor")
+    world.wait(1)
+    assert children(world) == ["RETRIED", "KILLED"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "members", "told"),
+    [
+        (c.KillExecution, {}, "KILLED"),
+        (c.DeleteExecution, {}, "KILLED"),
+        (c.ChangeExecutionState, {"state": StateType.WARNING}, "WARNING"),
+    ],
+)
+def test_a_parent_does_not_wait_for_a_retry_that_is_taken_back(
+    kind: type[c.ExecutionCommand], members: dict[str, Any], told: str
+) -> None:
+    world = World(WAITS, RETRIED_CHILD)
+    execution_id = world.start("f")
+    world.wait(5)
+    world.tell(kind, world.of("child")[0], **members)
+    world.wait(1)
+    assert states(world[execution_id])["s"] == told
+
+
+@pytest.mark.parametrize("late", [False, True])
+def test_the_second_execution_is_known_whatever_is_heard_of_it_first(late: bool) -> None:
+    world = World(WAITS, RETRIED_CHILD)
+    execution_id = world.start("f")
+    world.wait(5)
+    first = world.of("child")[0].id
+    begun, ended = (
+        c.RecordSubflowResult(
+            execution_id=execution_id,
+            command_id=state.value,
+            task_run_id=runs(world[execution_id], "s")[0].id,
+            child_id="second",
+            state=state,
+            outputs={"y": "z"},
+            replaces=first,
+        )
+        for state in (StateType.CREATED, StateType.SUCCESS)
+    )
+    for command in (ended, begun) if late else (begun, ended):
+        world.send(command)
+    world.wait(1)
+    assert states(world[execution_id]) == {"s": "SUCCESS", "then": "SUCCESS"}
+
+
+def test_the_children_of_a_file_are_counted_once_when_they_are_retried() -> None:
+    world = World(
+        flow(f"""
+tasks:
+  - id: each
+    type: {FLOW}ForEachItem
+    items: "kestra:///f"
+    namespace: n
+    flowId: child
+"""),
+        RETRIED_CHILD,
+    )
+    world.files["kestra:///f"] = 3
+    execution = world.run("f")
+    assert execution.state.current.value == "SUCCESS"
+    outputs = runs(execution, "each_items")[0].outputs
+    assert outputs is not None
+    assert {k: n for k, n in outputs["iterations"].items() if n} == {"SUCCESS": 3}
+    assert world.files["kestra:///merged"] == 3
 
 
 @pytest.mark.parametrize("behavior", ["BLOCK_EXECUTION", "FAIL_EXECUTION", "CREATE_EXECUTION"])
