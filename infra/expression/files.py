@@ -155,7 +155,7 @@ class FileFunctions:
             if text.startswith(marker):
                 found = self._find(self._namespace, "/" + text.removeprefix(marker), version)
                 return text if found is None else found.uri
-            if text.startswith(self._bases):
+            if text.startswith(self._bases) or self._is_of_a_neighbour(text):
                 return text
             raise Fault(f"Unable to read the file '{text}': it is not a file of this execution.")
         if text.startswith("file:"):
@@ -163,6 +163,14 @@ class FileFunctions:
         inner, place = self._namespace_file(text, namespace)
         found = self._find(place, inner, version)
         return None if found is None else found.uri
+
+    def _is_of_a_neighbour(self, uri: str) -> bool:
+        """Tell whether a file is there, and of an execution in the same namespace."""
+        folder = f"{_SCHEME}{self._namespace.replace('.', '/')}/"
+        place = uri.removeprefix(folder).split("/")
+        if not uri.startswith(folder) or len(place) < 4 or place[1] != "executions":
+            return False
+        return self._blobs.exists(uri)
 
     def _namespace_file(self, path: Any, namespace: Any) -> tuple[str, str]:
         """Return path, from `/`, and namespace of a namespace file."""

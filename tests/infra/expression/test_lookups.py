@@ -70,6 +70,18 @@ def test_files_of_the_execution_and_of_the_one_that_started_it_can_be_read(
     fails(world, "{{ read('kestra:///a/b/my-flow/executions/e2/x.txt') }}", "not a file of this")
 
 
+def test_files_of_executions_in_the_same_namespace_can_be_read(world: StubWorld) -> None:
+    """A parent reads what its Subflow hands out; tasks take such files, too."""
+    child = "kestra:///a/b/child/executions/c1/x.txt"
+    below = "kestra:///a/b/c/child/executions/c1/x.txt"
+    above = "kestra:///a/child/executions/c1/x.txt"
+    cache = "kestra:///a/b/child/_cache/t/cache.zip"
+    world.blobs |= {child: b"done", below: b"", above: b"", cache: b""}
+    assert render(world, f"{{{{ read('{child}') }}}}") == "done"
+    for other in (below, above, cache):
+        fails(world, f"{{{{ read('{other}') }}}}", "not a file of this execution")
+
+
 def test_namespace_files_are_found_by_path_and_by_uri(world: StubWorld) -> None:
     world.files["a.b", "/d/f.txt"] = "kestra:///a/b/_files/d/f.txt"
     world.files["o", "/f.txt"] = "kestra:///o/_files/f.txt"
