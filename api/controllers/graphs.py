@@ -161,7 +161,8 @@ def _opened(own: Context, flow: Flow, uids: list[str], *, refuse_dynamic: bool) 
     """Return the flows of Subflow tasks that are to be opened, by the ids of their nodes.
 
     Raises:
-        ApiError: 422, with `refuse_dynamic`, for a flow that only an execution can name.
+        ApiError: 404 for a flow or revision that is not there; 422, with `refuse_dynamic`, for a
+            flow that only an execution can name.
     """
     opened: dict[str, Flow] = {}
     for uid in sorted(uids, key=len):
@@ -178,10 +179,17 @@ def _opened(own: Context, flow: Flow, uids: list[str], *, refuse_dynamic: bool) 
                         "contains dynamic values. This can only be viewed on an execution."
                     )
                 continue
-            inner = own.ports.flows.get(DEFAULT_TENANT, str(task.namespace), str(task.flow_id))
-            if inner is not None:
-                opened[uid] = inner
+            opened[uid] = _called(own, task)
     return opened
+
+
+def _called(own: Context, task: Subflow) -> Flow:
+    namespace, flow_id, revision = str(task.namespace), str(task.flow_id), task.revision
+    flow = own.ports.flows.get(DEFAULT_TENANT, namespace, flow_id, revision)
+    if flow is None:
+        name = f"{namespace}_{flow_id}" + ("" if revision is None else f"_{revision}")
+        raise not_found(f"Unable to find subflow {name} for task {task.id}")
+    return flow
 
 
 def _flow_of(own: Context, execution: Execution) -> Flow:

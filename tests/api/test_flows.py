@@ -457,6 +457,30 @@ async def test_a_subflow_that_only_an_execution_can_name_is_not_opened(client: A
     )
 
 
+async def test_a_subflow_is_opened_at_the_revision_that_is_called(client: ApiClient) -> None:
+    inner = "id: inner\nnamespace: gold.team\ntasks:\n  - {id: %s, type: %s, message: x}\n"
+    log = "io.kestra.plugin.core.log.Log"
+    await create(client, inner % ("first", log))
+    await client.put(f"{FLOWS}/gold.team/inner", content=inner % ("second", log), headers=YAML)
+    graph = f"{FLOWS}/graph?subflows=root.launch"
+    call = (
+        "id: outer\nnamespace: gold.team\ntasks:\n  - id: launch\n"
+        "    type: io.kestra.plugin.core.flow.Subflow\n    namespace: gold.team\n"
+        "    flowId: inner\n"
+    )
+    for more, task in (("", "second"), ("    revision: 1\n", "first")):
+        answer = (await client.post(graph, content=call + more, headers=YAML)).json()
+        uids = [node["uid"] for node in answer["nodes"]]
+        assert f"root.launch.{task}" in uids, more
+    for more, name in (("", "none"), ("    revision: 7\n", "none_7")):
+        source = call.replace("flowId: inner", "flowId: none") + more
+        answer = await client.post(graph, content=source, headers=YAML)
+        assert (answer.status_code, answer.json()["message"]) == (
+            404,
+            f"Not Found: Unable to find subflow gold.team_{name} for task launch",
+        )
+
+
 async def test_a_source_that_names_another_revision_only_makes_no_revision(
     client: ApiClient,
 ) -> None:
