@@ -171,11 +171,14 @@ class Shop:
             return
         from streams.agent import AgentOptions, build_app
 
+        folder = config.data.dir / "faust" / group
+        folder.parent.mkdir(parents=True, exist_ok=True)
         opening = [OpeningHandler(handler, self.log.opened, self.fatal) for handler in handlers]
         options = AgentOptions(
             bootstrap_servers=config.log.bootstrap_servers,
             prefix=config.log.prefix,
             instance_id=member,
+            folder=folder,
             session_timeout_seconds=config.log.session_timeout.total_seconds(),
             commit_interval_seconds=config.executor.commit_interval_seconds,
         )

@@ -12,6 +12,7 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Iterable
 from functools import partial
+from pathlib import Path
 from typing import Any, cast
 
 import faust
@@ -34,6 +35,8 @@ class AgentOptions(msgspec.Struct, frozen=True):
     """Stands before every topic name on the broker."""
     instance_id: str
     """Stable name of this member: a restart takes its partitions back without a rebalance."""
+    folder: Path
+    """Where Faust may make folders: it does, though we give it nothing to put there."""
     session_timeout_seconds: float = 10.0
     """How long a silent member keeps its partitions."""
     commit_interval_seconds: float = 0.25
@@ -46,6 +49,8 @@ def build_app(name: str, options: AgentOptions, handlers: Iterable[CommandHandle
     app = faust.App(
         f"{options.prefix}{name}",
         broker=[f"kafka://{server}" for server in options.bootstrap_servers.split(",")],
+        # Faust formats the path
+        datadir=str(options.folder).replace("{", "{{").replace("}", "}}"),
         broker_client_id=options.instance_id,
         broker_commit_interval=options.commit_interval_seconds,
         broker_commit_every=500,

@@ -265,6 +265,7 @@ def test_a_given_password_is_used_and_shown_nowhere(comes: Make) -> None:
 @pytest.mark.servers
 def test_the_production_shape_comes_by_one_word_and_goes_on_after_a_stop(comes: Make) -> None:
     newcomer = comes(ENGINE="distributed")
+    found_here = set(ROOT.glob("*-data"))
     with newcomer.start() as server:
         rest = newcomer.rest(server)
         output = newcomer.type("flow", "run", "docs/examples/hello.yaml", "--follow")
@@ -281,3 +282,4 @@ def test_the_production_shape_comes_by_one_word_and_goes_on_after_a_stop(comes: 
         assert rest.ended(waiting)["state"]["current"] == "SUCCESS"
         until(lambda: rest.logs(waiting) == ["before", "after"], "its whole log")
         assert {row["flowId"] for row in rest.executions()} == {"hello", "waits"}
+    assert set(ROOT.glob("*-data")) == found_here, "a component left something where it ran"
