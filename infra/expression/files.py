@@ -170,6 +170,8 @@ class FileFunctions:
         place = uri.removeprefix(folder).split("/")
         if not uri.startswith(folder) or len(place) < 4 or place[1] != "executions":
             return False
+        if place[2] == "executions":  # of a flow that is called so, in a namespace below
+            return False
         return self._blobs.exists(uri)
 
     def _namespace_file(self, path: Any, namespace: Any) -> tuple[str, str]:

@@ -76,9 +76,10 @@ def test_files_of_executions_in_the_same_namespace_can_be_read(world: StubWorld)
     below = "kestra:///a/b/c/child/executions/c1/x.txt"
     above = "kestra:///a/child/executions/c1/x.txt"
     cache = "kestra:///a/b/child/_cache/t/cache.zip"
-    world.blobs |= {child: b"done", below: b"", above: b"", cache: b""}
+    called_so = "kestra:///a/b/c/executions/executions/c1/x.txt"
+    world.blobs |= {child: b"done", below: b"", above: b"", cache: b"", called_so: b""}
     assert render(world, f"{{{{ read('{child}') }}}}") == "done"
-    for other in (below, above, cache):
+    for other in (below, above, cache, called_so):
         fails(world, f"{{{{ read('{other}') }}}}", "not a file of this execution")
 
 
