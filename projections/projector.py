@@ -16,12 +16,11 @@ from domain.execution.events import ExecutionDeleted
 from domain.execution.fold import (
     RECORDS,
     PartitionFold,
-    continues,
     decode_state,
     encode_state,
-    fold_record,
     is_settled,
 )
+from domain.execution.history import folded_before
 from domain.execution.state import Execution
 from domain.ports.log import LogReader
 from domain.ports.stores import Snapshots
@@ -194,17 +193,11 @@ class ExecutionProjector:
         """Fold an execution from its own stream: the snapshots have lost or pruned it."""
         state: Execution | None = None
         entry = _Entry()
-        for record in self._reader.by_key(EXECUTION_EVENTS, execution_id):
-            if record.partition == self.partition and record.offset >= until.offset:
-                break
-            try:
-                step = RECORDS.decode(record)
-            except UnreadableRecord:
-                continue
-            if step.sequence and continues(state, step):
-                state = fold_record(state, step)
-                if entry.touched.note(step.events, step.last_sequence):
-                    entry.task_sequence = step.last_sequence
+        stream = self._reader.by_key(EXECUTION_EVENTS, execution_id)
+        for folded, step in folded_before(stream, until):
+            state = folded
+            if entry.touched.note(step.events, step.last_sequence):
+                entry.task_sequence = step.last_sequence
         if state is None:
             return None
         entry.touched = Touched()

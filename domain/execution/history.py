@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 
 from domain.errors import UnreadableRecord
 from domain.execution.evolve import evolve
-from domain.execution.fold import RECORDS, fold_record
+from domain.execution.fold import RECORDS, continues, fold_record
 from domain.execution.record import EventRecord
 from domain.execution.state import Execution
 from domain.record.envelope import Record, instant_of
@@ -30,6 +30,31 @@ def stream_of(records: Iterable[Record], execution_id: str) -> Iterator[tuple[Re
         if step.execution_id == execution_id and step.sequence == last + 1:
             last = step.last_sequence
             yield record, step
+
+
+def folded_before(
+    records: Iterable[Record], until: Record
+) -> Iterator[tuple[Execution | None, EventRecord]]:
+    """Fold an execution from its own stream up to a record of its partition, step by step.
+
+    Args:
+        records: of one execution, in order.
+        until: the first record that does not count.
+
+    Yields:
+        The state after each step that counts, in place, and the step.
+    """
+    state: Execution | None = None
+    for record in records:
+        if record.partition == until.partition and record.offset >= until.offset:
+            break
+        try:
+            step = RECORDS.decode(record)
+        except UnreadableRecord:
+            continue
+        if step.sequence and continues(state, step):
+            state = fold_record(state, step)
+            yield state, step
 
 
 def state_at(records: Iterable[Record], execution_id: str, sequence: int) -> Execution | None:

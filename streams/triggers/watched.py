@@ -6,14 +6,12 @@ import logging
 
 from domain.errors import UnreadableRecord
 from domain.execution.fold import (
-    RECORDS,
     PartitionFold,
-    continues,
     decode_state,
     encode_state,
-    fold_record,
     is_settled,
 )
+from domain.execution.history import folded_before
 from domain.execution.state import Execution
 from domain.ports.log import Log
 from domain.ports.stores import Snapshots
@@ -74,15 +72,8 @@ def recovered(log: Log, snapshots: Snapshots, upto: Record) -> Watched:
 def refolded(log: Log, execution_id: str, until: Record) -> Execution | None:
     """Fold an execution from its own stream: it had ended, and left memory."""
     state: Execution | None = None
-    for record in log.reader.by_key(EXECUTION_EVENTS, execution_id):
-        if record.partition == until.partition and record.offset >= until.offset:
-            break
-        try:
-            step = RECORDS.decode(record)
-        except UnreadableRecord:
-            continue
-        if step.sequence and continues(state, step):
-            state = fold_record(state, step)
+    for folded, _ in folded_before(log.reader.by_key(EXECUTION_EVENTS, execution_id), until):
+        state = folded
     return state
 
 
