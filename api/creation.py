@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
+import msgspec
 from litestar import Request
 
 from api import reply
@@ -89,20 +90,11 @@ async def create(request: Request[Any, Any, Any], namespace: str, flow_id: str) 
     kind = parameters.text("kind")
     return await submit(
         own,
-        CreateExecution(
-            execution_id=draft.execution_id,
-            command_id=draft.execution_id,
-            issuer=user_name(request),
-            tenant=DEFAULT_TENANT,
-            namespace=flow.namespace,
-            flow_id=flow.id,
-            flow_revision=flow.revision or 1,
-            labels=labels,
-            inputs=inputs,
+        msgspec.structs.replace(
+            creation_of(flow, draft.execution_id, user_name(request), labels, inputs, error),
             schedule_date=None if date is None else read_moment(date),
             kind=kind if kind in KINDS and kind != "NORMAL" else None,
             breakpoints=read_breakpoints(parameters),
-            error=error,
         ),
     )
 
@@ -192,22 +184,32 @@ async def run_subflow(own: Context, call: Call) -> Execution | None:
     variables = base_variables(own, flow, execution_id, labels)
     inputs = checked(await resolve(own, flow.inputs, call.inputs, variables, depth=call.depth + 1))
     error = blocked(failed_checks(own, flow, variables, inputs)) if flow.checks else None
-    execution = await submit(
-        own,
-        CreateExecution(
-            execution_id=execution_id,
-            command_id=execution_id,
-            issuer="subflow",
-            tenant=DEFAULT_TENANT,
-            namespace=flow.namespace,
-            flow_id=flow.id,
-            flow_revision=flow.revision or 1,
-            labels=labels,
-            inputs=inputs,
-            error=error,
-        ),
-    )
+    command = creation_of(flow, execution_id, "subflow", labels, inputs, error)
+    execution = await submit(own, command)
     return await own.ports.window.ended(execution.id, call.seconds)
+
+
+def creation_of(
+    flow: Flow,
+    execution_id: str,
+    issuer: str,
+    labels: list[Label],
+    inputs: dict[str, Any],
+    error: str | None,
+) -> CreateExecution:
+    """Return the command that creates an execution of a flow; `error`: it fails at once."""
+    return CreateExecution(
+        execution_id=execution_id,
+        command_id=execution_id,
+        issuer=issuer,
+        tenant=DEFAULT_TENANT,
+        namespace=flow.namespace,
+        flow_id=flow.id,
+        flow_revision=flow.revision or 1,
+        labels=labels,
+        inputs=inputs,
+        error=error,
+    )
 
 
 def checked(resolved: ResolvedInputs) -> dict[str, Any]:

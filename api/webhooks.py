@@ -14,11 +14,10 @@ from litestar import Request
 
 from api.actions import submit
 from api.context import Context, context
-from api.creation import base_variables, blocked, checked, failed_checks, resolve
+from api.creation import base_variables, blocked, checked, creation_of, failed_checks, resolve
 from api.errors import ApiError, illegal_state, not_found
 from api.labels import CORRELATION_ID, FROM, SYSTEM_PREFIX, nested
 from api.parameters import Parameters
-from domain.execution.commands import CreateExecution
 from domain.execution.lifecycle import StateType
 from domain.execution.state import Execution, ExecutionTrigger, Label
 from domain.expression import ExpressionError, Scope, compile_template, render_deep
@@ -73,18 +72,9 @@ async def receive(request: Request[Any, Any, Any], namespace: str, flow_id: str,
         failing = blocked(failed_checks(own, flow, variables, inputs))
     execution = await submit(
         own,
-        CreateExecution(
-            execution_id=execution_id,
-            command_id=execution_id,
-            issuer="webhook",
-            tenant=DEFAULT_TENANT,
-            namespace=flow.namespace,
-            flow_id=flow.id,
-            flow_revision=flow.revision or 1,
-            labels=labels,
-            inputs=inputs,
+        msgspec.structs.replace(
+            creation_of(flow, execution_id, "webhook", labels, inputs, failing),
             trigger=ExecutionTrigger(trigger.id, trigger.type, about),
-            error=failing,
         ),
     )
     if error is not None:
